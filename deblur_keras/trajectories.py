@@ -1,0 +1,283 @@
+"""Random camera trajectories, and the point-spread functions that a shutter makes of them.
+
+`random_trajectories` draws how a camera shakes, `psfs` exposes a point of light along it, and
+`random_psfs` does both. Users find them in `blur`, beside what blurs a photograph with the result.
+"""
+
+import numpy as np
+
+EXPOSURES = (0.01, 0.1, 0.5, 1.0)
+"""The parts of a trajectory that the authors of DeblurGAN expose, shortest first."""
+
+SCRIPT_EXPOSURES = EXPOSURES[1:]
+"""The exposures that the authors' script picks from; it leaves out the shortest, hardly a blur."""
+
+SCRIPT_INTENSITIES = (0.01, 0.009, 0.008, 0.007, 0.005, 0.003)
+"""The intensities that the authors' script picks from."""
+
+
+def random_trajectories(count, iterations=2000, max_length=60.0, intensity=None, seed=None):
+    """Draws random camera shakes: paths of constant speed and an exact total length.
+
+    At each step the direction is disturbed by Gaussian noise, by a pull back to where the path
+    began, and, rarely, by a jump that nearly reverses it.
+
+    Args:
+        count: number of trajectories.
+        iterations: points of each trajectory, at least 2; also the time resolution of `psfs`.
+        max_length: length of each path in pixels, a number or one per trajectory.
+        intensity: how strong the disturbances are, in [0, 1]: 0 is a straight line, 0.01 a few
+            bends, above 0.1 a knot; a number or one per trajectory. None draws each from U(0, 0.1).
+        seed: anything that `numpy.random.default_rng` takes, a `Generator` included.
+
+    Returns:
+        complex128 array (count, iterations): x + iy in pixels, from 0; `psfs` moves it.
+
+    Raises:
+        ValueError: an argument out of its range.
+
+    Example:
+        >>> paths = random_trajectories(3, max_length=60.0, seed=1)
+        >>> np.abs(np.diff(paths)).sum(axis=1).round(9).tolist()
+        [60.0, 60.0, 60.0]
+
+    Reference:
+        Boracchi and Foi, "Modeling the performance of image restoration from motion blur", 2012;
+        Kupyn et al., "DeblurGAN", 2018, section 4, Algorithm 1.
+
+    Note:
+        Follows the authors' code, which differs from their Algorithm 1: the noise's strength is
+        from U(0, 10) (printed: 0.7), the pull is `-x` (printed: `+x`), and the first velocity is
+        scaled by the intensity.
+    """
+    if count < 1 or iterations < 2:
+        raise ValueError(
+            f"expected count >= 1 and iterations >= 2, got count={count}, iterations={iterations}"
+        )
+    length = _one_each(max_length, count, "max_length")
+    if not (np.isfinite(length).all() and (length > 0).all()):
+        raise ValueError(f"max_length must be positive and finite (pixels), got {max_length}")
+    shake = _draw_shake(count, iterations, intensity, np.random.default_rng(seed))
+    return _follow_shake(shake, length)
+
+
+def psfs(trajectories, exposure=1.0, size=64, centering="centroid", normalize=True):
+    """Exposes a point of light along trajectories, giving their point-spread functions.
+
+    Each point of a path sheds its share of the light on the four pixels around it, with bilinear
+    (triangle) weights. An exposure is the part of the path, from its start, during which the
+    shutter is open; a longer one contains a shorter.
+
+    Args:
+        trajectories: complex array, (count, iterations), or (iterations,) for a single one, pixels.
+        exposure: in (0, 1]; a number, or (count,) one per trajectory, or two-dimensional
+            (1, E) or (count, E) for E exposures of each trajectory.
+        size: height and width of the kernels in pixels. The length of the path + 4 always fits.
+        centering: "centroid" puts each kernel's centroid exactly on pixel (size // 2, size // 2),
+            so that a blurred photograph does not move against the sharp one. "bounding-box" puts
+            the whole path's bounding box in the middle, to whole pixels, as the authors' code
+            does; short exposures are then off centre.
+        normalize: True makes each kernel sum to 1. False leaves the light received, which is the
+            exposure, but 1 - 1/iterations for the full one: the first point carries no time.
+
+    Returns:
+        float32 array (count, size, size), or (count, E, size, size) for two-dimensional
+        exposures, without the first axis for a single trajectory. Rows are y, columns x.
+
+    Raises:
+        ValueError: an argument out of range or of a shape that does not fit, or a path that
+            leaves the canvas (the message names a size that holds it).
+
+    Example:
+        >>> paths = random_trajectories(5, seed=1)
+        >>> psfs(paths, exposure=0.5).shape
+        (5, 64, 64)
+        >>> psfs(paths, exposure=[EXPOSURES]).shape
+        (5, 4, 64, 64)
+
+    Reference:
+        Kupyn et al., "DeblurGAN", 2018, section 4.
+
+    Note:
+        `psfs(paths, [EXPOSURES], centering="bounding-box", normalize=False)` are the kernels of
+        the authors' code, which neither centres nor normalises them.
+    """
+    paths = np.asarray(trajectories, np.complex128)
+    if paths.ndim not in (1, 2) or paths.shape[-1] < 2:
+        raise ValueError(
+            "trajectories must be complex (count, iterations) or (iterations,) with at least 2 "
+            f"points, got shape {paths.shape}"
+        )
+    if not np.isfinite(paths).all():
+        raise ValueError("trajectories must be finite, got NaN or infinity")
+    if centering not in ("centroid", "bounding-box"):
+        raise ValueError(f'centering must be "centroid" or "bounding-box", got {centering!r}')
+    if size < 2:
+        raise ValueError(f"size must be at least 2 pixels, got {size}")
+    single = paths.ndim == 1
+    paths = np.atleast_2d(paths)
+    count, iterations = paths.shape
+    parts = _exposures(exposure, count)
+    kernels = np.empty((*parts.shape, size, size), np.float32)
+    group = max(1, 2**15 // iterations)  # so that temporary arrays stay in the processor's cache
+    for start in range(0, count, group):
+        chosen = slice(start, start + group)
+        for index in range(parts.shape[1]):
+            kernels[chosen, index] = _expose(
+                paths[chosen], parts[chosen, index], size, centering, normalize
+            )
+    if np.ndim(exposure) < 2:
+        kernels = kernels[:, 0]
+    return kernels[0] if single else kernels
+
+
+def random_psfs(
+    count, seed=None, size=64, max_length=60.0, iterations=2000, intensity=None, exposure=None
+):
+    """Draws point-spread functions with the settings of the script of DeblurGAN's authors.
+
+    Draw many at once: a hundred together cost little more than one.
+
+    Args:
+        count: number of kernels.
+        seed: anything that `numpy.random.default_rng` takes, a `Generator` included.
+        size: height and width in pixels.
+        max_length: length of each whole path in pixels, a number or one per kernel.
+        iterations: points of each path.
+        intensity: a number or one per kernel; None picks each from `SCRIPT_INTENSITIES`.
+        exposure: in (0, 1], a number or one per kernel; None picks each from `SCRIPT_EXPOSURES`.
+
+    Returns:
+        float32 array (count, size, size); each kernel sums to 1, its centroid in the middle.
+
+    Raises:
+        ValueError: see `random_trajectories` and `psfs`.
+
+    Example:
+        >>> random_psfs(2, seed=1).sum(axis=(1, 2)).round(5).tolist()
+        [1.0, 1.0]
+
+    Reference:
+        Kupyn et al., "DeblurGAN", 2018, section 4, and the script of the published code.
+    """
+    generator = np.random.default_rng(seed)
+    if intensity is None:
+        intensity = generator.choice(SCRIPT_INTENSITIES, count)
+    if exposure is None:
+        exposure = generator.choice(SCRIPT_EXPOSURES, count)
+    paths = random_trajectories(count, iterations, max_length, intensity, generator)
+    return psfs(paths, exposure, size)
+
+
+def _draw_shake(count, iterations, intensity, generator):
+    """Draws all random numbers of `count` trajectories, which another implementation can follow."""
+    if intensity is None:
+        intensity = 0.1 * generator.random(count)
+    intensity = _one_each(intensity, count, "intensity")
+    if not ((intensity >= 0) & (intensity <= 1)).all():
+        raise ValueError(f"intensity must be in [0, 1], got {intensity}")
+    steps = iterations - 1
+    return {
+        "intensity": intensity,
+        "pull": 0.7 * generator.random(count),
+        "jump_probability": 0.2 * generator.random(count),
+        "gaussian": 10 * generator.random(count),
+        "angle": 360 * generator.random(count),  # degrees
+        "jump_trial": generator.random((steps, count)),
+        "jump_turn": generator.random((steps, count)),
+        "noise": generator.standard_normal((steps, count, 2)).view(np.complex128)[..., 0],
+    }
+
+
+def _follow_shake(shake, length):
+    """Moves all points through time together: (count, iterations) complex paths from 0."""
+    intensity = shake["intensity"]
+    steps, count = shake["noise"].shape
+    step = length / steps  # pixels travelled between two points, always
+    push = (intensity * shake["gaussian"] * step) * shake["noise"]
+    pull = intensity * shake["pull"] * step
+    factor = np.ones((steps, count), np.complex128)
+    jumps = np.nonzero(shake["jump_trial"] < shake["jump_probability"] * intensity)
+    factor[jumps] += 2 * np.exp(1j * (np.pi + shake["jump_turn"][jumps] - 0.5))
+
+    # The first velocity counts by its direction, and by its weight against the first disturbances.
+    speed = np.where(intensity > 1e-100, intensity, step)  # less could not be scaled to a step
+    velocity = np.exp(1j * np.deg2rad(shake["angle"])) * speed
+    paths = np.zeros((steps + 1, count), np.complex128)
+    for time in range(steps):
+        here = paths[time]
+        velocity *= factor[time]
+        velocity += push[time]
+        velocity -= pull * here
+        velocity *= step / np.abs(velocity)
+        np.add(here, velocity, out=paths[time + 1])
+    return np.ascontiguousarray(paths.T)
+
+
+def _exposures(exposure, count):
+    """Exposures as an array (count, E), checked."""
+    parts = np.asarray(exposure, np.float64)
+    if not ((parts > 0) & (parts <= 1)).all():
+        raise ValueError(f"exposure must be in (0, 1], got {exposure}")
+    if parts.ndim == 2 and parts.shape[0] in (1, count) and parts.shape[1]:
+        return np.broadcast_to(parts, (count, parts.shape[1]))
+    if parts.ndim == 0 or parts.shape == (count,):
+        return np.broadcast_to(parts, (count,))[:, None]
+    raise ValueError(
+        f"exposure must be a number, ({count},) one per trajectory, or (1, E) or ({count}, E) for "
+        f"several exposures of each; got shape {parts.shape}"
+    )
+
+
+def _expose(paths, part, size, centering, normalize):
+    """Kernels of a group: paths (count, iterations), one part each -> (count, size, size)."""
+    count, iterations = paths.shape
+    if centering == "bounding-box":
+        paths = _shifted_to_middle(paths, size)
+    # Point t stands for the time from t-1 to t; what of that lies in the exposure is its light.
+    paths = paths[:, : int(np.ceil(part.max() * iterations)) + 1]  # the rest is in the dark
+    light = np.clip(part[:, None] * iterations - np.arange(-1, paths.shape[1] - 1), 0, 1)
+    light[:, 0] = 0
+    if centering == "centroid":
+        centroid = np.einsum("ct,ct->c", light, paths) / light.sum(axis=1)
+        paths = paths + ((1 + 1j) * (size // 2) - centroid)[:, None]
+    x, y = np.ascontiguousarray(paths.real), np.ascontiguousarray(paths.imag)
+    dark = light == 0
+    x[dark] = y[dark] = size // 2  # anywhere on the canvas
+    lowest, highest = min(x.min(), y.min()), max(x.max(), y.max())
+    if lowest < 0 or highest > size - 1:
+        reach = max(size // 2 - lowest, highest - size // 2)
+        raise ValueError(
+            f"a trajectory leaves the canvas of {size}x{size} pixels; use "
+            f"size={int(np.ceil(2 * reach)) + 4} or more, or a smaller max_length"
+        )
+    # A point on the last pixel itself belongs to the cell before it, with weights 0 and 1.
+    column, row = (np.minimum(at.astype(np.int64), size - 2) for at in (x, y))
+    right, down = x - column, y - row
+    corner = row * size + column + np.arange(count)[:, None] * size**2
+    below = light * down
+    above = light - below
+    weights = np.stack((above - above * right, above * right, below - below * right, below * right))
+    pixels = np.stack((corner, corner + 1, corner + size, corner + size + 1))
+    kernels = np.bincount(pixels.ravel(), weights.ravel(), count * size**2)
+    kernels = kernels.reshape(count, size, size)
+    return kernels / (kernels.sum(axis=(1, 2), keepdims=True) if normalize else iterations)
+
+
+def _shifted_to_middle(paths, size):
+    """The authors' shift: bounding box to the middle, in whole pixels from the first point."""
+
+    def shifted(at):
+        at = at - at.min(axis=-1, keepdims=True)
+        at = at - at[..., :1] % 1 + 1
+        return at + np.ceil((size - at.max(axis=-1, keepdims=True)) / 2)
+
+    return shifted(paths.real) + 1j * shifted(paths.imag)
+
+
+def _one_each(value, count, name):
+    """A number or one per trajectory, as a float64 array (count,)."""
+    value = np.asarray(value, np.float64)
+    if value.shape not in ((), (1,), (count,)):
+        raise ValueError(f"{name} must be a number or {count} of them, got shape {value.shape}")
+    return np.broadcast_to(value, (count,))

@@ -1,0 +1,396 @@
+"""The streams: alignment, randomness, sizes, and what blur they show."""
+
+import logging
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from deblur_keras import blur, datasets, images
+from deblur_keras.datasets import DatasetError
+
+
+def coordinates(height, width, number=0):
+    """An image whose pixel at (y, x) is (y, x, number)."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([rows, columns, np.full_like(rows, number)], axis=-1).astype(np.uint8)
+
+
+def photograph(seed, height, width):
+    """A smooth picture with all levels."""
+    grey = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
+    return np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def write_pairs(folder, count=4, height=60, width=80):
+    """Pairs whose sharp side holds its coordinates, and whose blurred side mirrors the levels."""
+    for number in range(count):
+        sharp = coordinates(height, width, number)
+        images.write(folder / "sharp" / f"{number}.png", sharp)
+        images.write(folder / "blur" / f"{number}.png", 255 - sharp)
+    return folder
+
+
+def levels(dataset):
+    """All batches of one epoch, as lists of uint8 arrays (blurred, sharp)."""
+    return [tuple(images.to_uint8(side.numpy()) for side in batch) for batch in dataset]
+
+
+def sharp_crops(dataset):
+    return np.concatenate([sharp for _, sharp in levels(dataset)])
+
+
+def test_both_sides_show_the_same_crop(tmp_path):
+    dataset = datasets.paired(write_pairs(tmp_path), crop=16, batch=3, scale=1.0, repeat=True)
+    for blurred, sharp in dataset.take(10):
+        assert blurred.dtype == sharp.dtype == tf.float32
+        np.testing.assert_allclose(blurred, -sharp, atol=1e-6)
+        for crop in images.to_uint8(sharp.numpy()):
+            top, left, number = crop.reshape(-1, 3).min(axis=0)
+            flipped = crop[0, 0, 1] > crop[0, 1, 1]
+            expected = coordinates(60, 80, number)[top : top + 16, left : left + 16]
+            np.testing.assert_array_equal(crop, expected[:, ::-1] if flipped else expected)
+
+
+def test_corners_are_uniform_over_all_positions_and_half_are_flipped(tmp_path):
+    dataset = datasets.paired(
+        write_pairs(tmp_path, 1, 10, 12), crop=8, batch=50, scale=1.0, repeat=True, cache=True
+    )
+    crops = sharp_crops(dataset.take(36))  # 1800 crops, 15 positions
+    corners = np.bincount(crops[:, 0, 0, 0] * 5 + crops[:, 0, :, 1].min(axis=1), minlength=15)
+    assert corners.shape == (15,)  # the last row and column of positions included
+    assert ((corners - 120) ** 2 / 120).sum() < 36.1  # chi-square, 14 degrees, one in a thousand
+    flipped = (crops[:, 0, 0, 1] > crops[:, 0, 1, 1]).mean()
+    assert abs(flipped - 0.5) < 0.05
+
+
+def test_no_flip(tmp_path):
+    crops = sharp_crops(
+        datasets.paired(write_pairs(tmp_path), crop=16, scale=1.0, flip=False, repeat=True).take(40)
+    )
+    assert (crops[:, 0, 0, 1] < crops[:, 0, 1, 1]).all()
+
+
+def test_the_seed_decides_and_epochs_differ(tmp_path):
+    pairs = datasets.pairs(write_pairs(tmp_path))
+
+    def epochs(seed, **options):
+        dataset = datasets.paired(pairs, crop=16, scale=1.0, seed=seed, **options)
+        return np.stack([sharp_crops(dataset) for _ in range(3)])
+
+    first = epochs(7)
+    np.testing.assert_array_equal(first, epochs(7))
+    assert not np.array_equal(first, epochs(8))
+    assert not np.array_equal(first[0], first[1])
+    assert not np.array_equal(np.sort(first[0], axis=0), np.sort(first[1], axis=0))
+    repeated = datasets.paired(pairs, crop=16, scale=1.0, seed=7, repeat=True).take(12)
+    np.testing.assert_array_equal(sharp_crops(repeated), first.reshape(12, 16, 16, 3))
+    np.testing.assert_array_equal(epochs(7, first_epoch=1)[:2], first[1:])
+    fixed = epochs(7, fixed=True)
+    np.testing.assert_array_equal(fixed, np.broadcast_to(first[0], fixed.shape))
+    np.testing.assert_array_equal(epochs(7, cache=True), first)
+
+
+def test_each_epoch_shows_each_pair_once_in_the_order_asked(tmp_path):
+    folder = write_pairs(tmp_path, 6)
+
+    def order(dataset):
+        return sharp_crops(dataset)[:, 0, 0, 2].tolist()
+
+    shuffled = datasets.paired(folder, crop=16, scale=1.0)
+    first, second = order(shuffled), order(shuffled)
+    assert first != second
+    assert sorted(first) == sorted(second) == list(range(6))
+    assert order(datasets.paired(folder, crop=16, scale=1.0, shuffle=False)) == list(range(6))
+
+
+@pytest.mark.parametrize("count, batch, sizes", [(4, 2, [2, 2]), (5, 2, [2, 2, 1]), (1, 3, [1])])
+def test_batches_and_length(tmp_path, count, batch, sizes):
+    dataset = datasets.paired(write_pairs(tmp_path, count), crop=16, batch=batch, scale=1.0)
+    assert len(dataset) == len(sizes)
+    static = batch if count % batch == 0 else None
+    for spec in dataset.element_spec:
+        assert spec.shape.as_list() == [static, 16, 16, 3]
+        assert spec.dtype == tf.float32
+    assert [len(sharp) for _, sharp in dataset] == sizes
+
+
+def test_repeating_is_endless_with_full_batches(tmp_path):
+    dataset = datasets.paired(write_pairs(tmp_path, 3), crop=16, batch=2, scale=1.0, repeat=True)
+    assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+    assert dataset.element_spec[0].shape.as_list() == [2, 16, 16, 3]
+    assert [len(sharp) for _, sharp in dataset.take(5)] == [2] * 5
+
+
+def test_values_are_those_of_the_files(tmp_path):
+    path = tmp_path / "sharp" / "1.jpg"
+    images.write(path, photograph(1, 48, 48))
+    images.write(tmp_path / "blur" / "1.jpg", photograph(2, 48, 48))
+    ((blurred, sharp),) = datasets.paired(tmp_path, crop=48, scale=1.0, flip=False)
+    np.testing.assert_array_equal(sharp[0], images.to_float(images.read(path)))
+    assert -1 <= blurred.numpy().min() < blurred.numpy().max() <= 1
+
+
+def test_halving_is_the_mean_of_four_pixels(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
+    images.write(tmp_path / "sharp" / "1.png", picture)
+    images.write(tmp_path / "blur" / "1.png", 255 - picture)
+    whole = datasets.paired(tmp_path, crop=None, scale=0.5, flip=False)
+    ((_, sharp),) = levels(whole)
+    pooled = picture.reshape(32, 2, 24, 2, 3).mean(axis=(1, 3))[:, 4:20]  # 24 cut to 16
+    assert sharp.shape == (1, 32, 16, 3)
+    np.testing.assert_allclose(sharp[0], pooled, atol=0.5)
+
+
+def test_other_scales_average_over_areas(tmp_path):
+    picture = photograph(3, 60, 80)
+    images.write(tmp_path / "sharp" / "1.png", picture)
+    images.write(tmp_path / "blur" / "1.png", 255 - picture)
+    ((_, sharp),) = levels(datasets.paired(tmp_path, crop=None, scale=0.8, flip=False))
+    expected = cv2.resize(picture.astype(np.float32), (64, 48), interpolation=cv2.INTER_AREA)
+    np.testing.assert_allclose(sharp[0], expected, atol=0.51)
+
+
+def test_several_scales_are_drawn_from(tmp_path):
+    dataset = datasets.paired(
+        write_pairs(tmp_path, 1), crop=16, scale=(0.5, 1.0), flip=False, repeat=True, cache=True
+    )
+    steps = sharp_crops(dataset.take(40))[:, 0, [0, 15], 1].astype(int)
+    assert set(steps[:, 1] - steps[:, 0]) == {15, 30}  # 2 pixels a pixel when halved
+
+
+def test_small_images_are_extended_by_reflection_and_logged_once(tmp_path, caplog):
+    picture = coordinates(20, 40)
+    for number in range(3):
+        images.write(tmp_path / "sharp" / f"{number}.png", picture)
+        images.write(tmp_path / "blur" / f"{number}.png", 255 - picture)
+    dataset = datasets.paired(tmp_path, crop=32, scale=1.0, flip=False)
+    with caplog.at_level(logging.WARNING, logger="deblur_keras"):
+        batches = levels(dataset)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "40x20" in caplog.text
+    rows = np.pad(np.arange(20), 6, mode="reflect")
+    for blurred, sharp in batches:
+        np.testing.assert_array_equal(sharp[0, :, 0, 0], rows)
+        np.testing.assert_array_equal(blurred, 255 - sharp)
+
+
+@pytest.mark.parametrize("shape, expected", [((50, 70), (48, 64)), ((7, 5), (16, 16))])
+def test_whole_images_are_cut_to_a_multiple_of_16(tmp_path, shape, expected):
+    dataset = datasets.paired(
+        write_pairs(tmp_path, 2, *shape), crop=None, scale=1.0, flip=False, shuffle=False
+    )
+    assert dataset.element_spec[0].shape.as_list() == [1, None, None, 3]
+    for blurred, sharp in levels(dataset):
+        assert sharp.shape == (1, *expected, 3)
+        np.testing.assert_array_equal(blurred, 255 - sharp)
+
+
+def test_side_by_side_files_and_lists_of_pairs(tmp_path):
+    sharp = photograph(4, 32, 32)
+    for name in ("1", "2"):
+        both = np.concatenate([sharp // 2, sharp], axis=1)
+        images.write(tmp_path / f"{name}.png", both)
+    pairs = datasets.pairs(tmp_path)
+    for given in (tmp_path, str(tmp_path), pairs, tuple(pairs)):
+        dataset = datasets.paired(given, crop=32, scale=1.0, flip=False)
+        for blurred, whole in levels(dataset):
+            np.testing.assert_array_equal(whole[0], sharp)
+            np.testing.assert_array_equal(blurred[0], sharp // 2)
+
+
+def test_a_file_that_breaks_later_is_named(tmp_path):
+    dataset = datasets.paired(write_pairs(tmp_path), crop=16, scale=1.0)
+    (tmp_path / "blur" / "2.png").write_bytes(b"\x89PNG broken")
+    with pytest.raises(tf.errors.OpError, match=r"blur/2\.png"):
+        list(dataset)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"crop": 0},
+        {"batch": 0},
+        {"crop": None, "batch": 2},
+        {"scale": 0},
+        {"scale": 1.5},
+        {"scale": ()},
+        {"seed": -1},
+        {"first_epoch": -1},
+    ],
+)
+def test_arguments_out_of_range(tmp_path, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        datasets.paired(write_pairs(tmp_path, 1), **wrong)
+
+
+def test_no_images(tmp_path):
+    with pytest.raises(DatasetError, match="at least one image"):
+        datasets.paired([])
+    with pytest.raises(DatasetError, match="at least one image"):
+        datasets.synthetic(tmp_path)
+    with pytest.raises(images.ImageError, match="nowhere"):
+        datasets.synthetic(tmp_path / "nowhere")
+
+
+# Synthetic blur
+
+
+def test_synthetic_crops_are_those_of_the_whole_photograph_blurred(tmp_path):
+    picture = photograph(5, 90, 120)
+    path = images.write(tmp_path / "1.png", picture)
+    dataset = datasets.synthetic(
+        path, crop=32, flip=False, seed=3, max_length=20.0, kernel_size=32, repeat=True
+    )
+    kernels = blur.random_psfs(128, seed=np.random.default_rng([3, 3, 0]), size=32, max_length=20.0)
+    for number, (blurred, sharp) in enumerate(levels(dataset.take(12))):
+        match = cv2.matchTemplate(picture, sharp[0], cv2.TM_SQDIFF)
+        top, left = np.unravel_index(match.argmin(), match.shape)
+        place = np.s_[top : top + 32, left : left + 32]
+        np.testing.assert_array_equal(sharp[0], picture[place])
+        whole = blur.motion_blur(picture, kernels[number])[place]
+        np.testing.assert_allclose(blurred[0].astype(int), whole, atol=1)
+
+
+def test_constant_photographs_stay_constant(tmp_path):
+    images.write(tmp_path / "1.png", np.full((50, 50, 3), (10, 128, 250), np.uint8))
+    for blurred, sharp in levels(datasets.synthetic(tmp_path, crop=48, repeat=True).take(5)):
+        np.testing.assert_array_equal(blurred, sharp)
+        assert (sharp == (10, 128, 250)).all()
+
+
+def test_each_visit_blurs_anew_and_the_seed_repeats_it(tmp_path):
+    images.write(tmp_path / "1.png", photograph(6, 40, 40))
+
+    def epochs(seed=0, **options):
+        dataset = datasets.synthetic(tmp_path, crop=40, flip=False, seed=seed, noise=2, **options)
+        return [levels(dataset)[0][0] for _ in range(3)]
+
+    first = epochs()
+    assert len({crop.tobytes() for crop in first}) == 3
+    np.testing.assert_array_equal(epochs(), first)
+    assert epochs(seed=1)[0].tobytes() != first[0].tobytes()
+    assert len({crop.tobytes() for crop in epochs(fixed=True)}) == 1
+
+
+def test_noise_is_on_the_blurred_side_only(tmp_path):
+    images.write(tmp_path / "1.png", np.full((128, 128, 3), 128, np.uint8))
+    for noise, low, high in ((4.0, 3.8, 4.2), ((1.0, 8.0), 0.9, 8.2)):
+        dataset = datasets.synthetic(tmp_path, crop=128, noise=noise, repeat=True)
+        spreads = []
+        for blurred, sharp in levels(dataset.take(6)):
+            assert (sharp == 128).all()
+            spreads.append(blurred.std())
+        assert low < min(spreads) <= max(spreads) < high
+        assert (max(spreads) - min(spreads) > 1) == isinstance(noise, tuple)
+    with pytest.raises(ValueError, match="noise"):
+        datasets.synthetic(tmp_path, noise=-1)
+    with pytest.raises(ValueError, match="noise"):
+        datasets.synthetic(tmp_path, noise=(2, 1))
+
+
+def test_whole_photographs_are_blurred_before_they_are_cut(tmp_path):
+    images.write(tmp_path / "1.png", photograph(7, 50, 70))
+    ((blurred, sharp),) = levels(datasets.synthetic(tmp_path, crop=None, flip=False))
+    assert blurred.shape == sharp.shape == (1, 48, 64, 3)
+    np.testing.assert_array_equal(sharp[0], photograph(7, 50, 70)[1:49, 3:67])
+
+
+# Averaged frames
+
+
+def write_frames(folder, count, height=40, width=40, start=0):
+    """Frames whose levels are 10 x their number, named without leading zeros."""
+    for number in range(start, start + count):
+        picture = coordinates(height, width, 10 * number)
+        images.write(folder / f"frame{number}.png", picture)
+    return folder
+
+
+def test_averaged_is_the_mean_of_a_window_around_the_sharp_frame(tmp_path):
+    write_frames(tmp_path, 12)
+    dataset = datasets.averaged(tmp_path, window=(3, 7), crop=16, gamma=1.0, flip=False)
+    assert len(dataset) == 10  # all but the first and the last
+    middles = []
+    for blurred, sharp in levels(dataset):
+        middles.append(int(sharp[0, 0, 0, 2]) // 10)
+        np.testing.assert_array_equal(blurred, sharp)  # a linear ramp has its middle as mean
+    assert sorted(middles) == list(range(1, 11))
+
+
+def test_window_lengths_are_odd_and_fit(tmp_path):
+    for number in range(9):
+        images.write(
+            tmp_path / f"{number}.png", np.full((16, 16, 3), 255 * (number == 4), np.uint8)
+        )
+    dataset = datasets.averaged(
+        tmp_path, window=(3, 8), crop=16, gamma=1.0, shuffle=False, repeat=True, cache=True
+    )
+    seen = {}
+    for index, (blurred, _) in enumerate(levels(dataset.take(7 * 25))):
+        seen.setdefault(index % 7 + 1, set()).add(int(blurred[0, 0, 0, 0]))
+    thirds = {round(255 / length) for length in (3, 5, 7)}
+    assert seen[3] == seen[4] == thirds  # in the middle every length fits
+    assert seen[2] == {0, 51}  # three frames do not reach the bright one, seven do not fit
+    assert seen[1] == {0}  # at the ends only the shortest does, which the bright frame is not in
+
+
+def test_averaging_is_in_linear_light(tmp_path):
+    for number, level in enumerate((0, 0, 255)):
+        images.write(tmp_path / f"{number}.png", np.full((16, 16, 3), level, np.uint8))
+    ((blurred, sharp),) = levels(datasets.averaged(tmp_path, window=3, crop=16))
+    assert (sharp == 0).all()
+    assert (blurred == round(255 * (1 / 3) ** (1 / 2.2))).all()
+
+
+def test_windows_stay_within_their_video(tmp_path):
+    write_frames(tmp_path / "one", 5)
+    write_frames(tmp_path / "two", 5, start=10)
+    write_frames(tmp_path / "short", 2, start=20)
+    dataset = datasets.averaged(tmp_path, window=5, crop=16, gamma=1.0)
+    assert sorted(int(blurred[0, 0, 0, 2]) for blurred, _ in levels(dataset)) == [20, 120]
+
+
+def test_averaged_refuses_what_cannot_be(tmp_path):
+    write_frames(tmp_path, 4)
+    with pytest.raises(DatasetError, match="at least 7 consecutive frames; found 4 images in 1"):
+        datasets.averaged(tmp_path)
+    for window in (1, 4, (9, 7)):
+        with pytest.raises(ValueError, match="window"):
+            datasets.averaged(tmp_path, window=window)
+    images.write(tmp_path / "frame1.png", coordinates(30, 30))
+    with pytest.raises(tf.errors.OpError, match="differ in size"):
+        list(datasets.averaged(tmp_path, window=3, crop=16))
+
+
+# Mixtures
+
+
+def test_mix_keeps_the_ratio_and_repeats_from_the_seed():
+    def kinds(seed):
+        streams = [tf.data.Dataset.from_tensors(value).repeat() for value in (0, 1)]
+        mixed = datasets.mix(streams, weights=[2, 1], seed=seed).take(900)
+        return np.array(list(mixed.as_numpy_iterator()))
+
+    assert abs(kinds(0).mean() - 1 / 3) < 0.05
+    np.testing.assert_array_equal(kinds(0), kinds(0))
+    assert not np.array_equal(kinds(0), kinds(1))
+
+
+def test_mix_of_real_streams_keeps_the_shape(tmp_path):
+    write_pairs(tmp_path, 2)
+    real = datasets.paired(tmp_path, crop=16, batch=2, scale=1.0, repeat=True)
+    synthetic = datasets.synthetic(tmp_path / "sharp", crop=16, batch=2, repeat=True)
+    mixed = datasets.mix([synthetic, real], weights=[2, 1])
+    assert mixed.element_spec == real.element_spec
+    assert mixed.cardinality() == tf.data.INFINITE_CARDINALITY
+    assert all(sharp.shape == (2, 16, 16, 3) for _, sharp in mixed.take(6))
+
+
+@pytest.mark.parametrize("weights", [[1], [1, 0], [1, -1]])
+def test_mix_refuses_weights_that_do_not_fit(weights):
+    streams = [tf.data.Dataset.from_tensors(0)] * 2
+    with pytest.raises(ValueError, match="one positive weight for each of the 2 streams"):
+        datasets.mix(streams, weights)

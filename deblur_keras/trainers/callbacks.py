@@ -1,0 +1,228 @@
+"""Callbacks: the schedule, what is saved, and what a person sees; everything but the algorithm."""
+
+import math
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from deblur_keras import images, metrics, sheets
+
+
+class LinearDecay(keras.callbacks.Callback):
+    """Keeps the learning rates, then lowers them linearly to zero, epoch by epoch.
+
+    Epoch e (counted from 1) runs at ``initial * (1 - max(0, e - constant_epochs - 1) /
+    decay_epochs)``. The defaults are the authors' values: 1e-4 up to epoch 151, 9.933e-5 in epoch
+    152, 6.67e-7 in epoch 300. It sets both optimizers of a trainer, or the one of a plain model.
+
+    Args:
+        initial: Learning rate to start from, or a pair for the generator and the critic.
+        constant_epochs: Epochs before the decay; 150 in the paper.
+        decay_epochs: Epochs until zero would be reached; 150 in the paper.
+
+    Raises:
+        ValueError: If an argument is out of range.
+
+    Example:
+        >>> round(LinearDecay().factor(152), 5)
+        0.99333
+
+    Reference:
+        DeblurGAN (Kupyn et al.), section 5.2.
+
+    Note:
+        The authors' code lowers the rate after an epoch, so epoch 151 still has the full one.
+    """
+
+    def __init__(self, initial=1e-4, constant_epochs=150, decay_epochs=150):
+        super().__init__()
+        if constant_epochs < 0 or decay_epochs < 1:
+            raise ValueError(
+                "constant_epochs must be at least 0 and decay_epochs at least 1; received "
+                f"{constant_epochs!r} and {decay_epochs!r}."
+            )
+        self.initial = (initial, initial) if np.isscalar(initial) else tuple(initial)
+        if len(self.initial) != 2 or min(self.initial) <= 0:
+            raise ValueError(f"initial must be a positive rate or two; received {initial!r}.")
+        self.constant_epochs = constant_epochs
+        self.decay_epochs = decay_epochs
+
+    def factor(self, epoch):
+        """Computes the factor on the learning rate in an epoch, counted from 1."""
+        return max(0.0, 1.0 - max(0, epoch - self.constant_epochs - 1) / self.decay_epochs)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Sets the rates of this epoch."""
+        for optimizer, rate in zip(self._optimizers(), self.initial, strict=False):
+            optimizer.learning_rate = rate * self.factor(epoch + 1)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds the generator's rate to the logs."""
+        if logs is not None:
+            logs["learning_rate"] = self.initial[0] * self.factor(epoch + 1)
+
+    def _optimizers(self):
+        if hasattr(self.model, "generator_optimizer"):
+            return self.model.generator_optimizer, self.model.critic_optimizer
+        return (self.model.optimizer,)
+
+
+class SaveGenerator(keras.callbacks.Callback):
+    """Saves the generator alone after each epoch: ``generator.keras`` (best) and the last one.
+
+    ``generator.keras`` has the highest ``monitor`` so far, ``generator-last.keras`` is the latest.
+    Both are written whole or not at all.
+
+    Args:
+        directory: Folder to write to.
+        monitor: A logged name, higher is better.
+        best: The highest value of an earlier part of the same run.
+    """
+
+    def __init__(self, directory, monitor="val_psnr", best=-math.inf):
+        super().__init__()
+        self.directory = Path(directory)
+        self.monitor = monitor
+        self.best = best
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves the last generator, and the best if it is."""
+        value = (logs or {}).get(self.monitor)
+        if value is None:
+            raise ValueError(
+                f"SaveGenerator watches {self.monitor!r}, which was not logged; logged were "
+                f"{sorted(logs or {})}. Pass validation_data to fit, or another monitor."
+            )
+        self.save("generator-last.keras")
+        # NaN is never better, and an infinite PSNR can only be a set of identical images.
+        if value > self.best:
+            self.best = float(value)
+            self.save("generator.keras")
+
+    def save(self, name):
+        """Saves the generator as it is now under this name."""
+        with images.atomic_path(self.directory / name) as temporary:
+            self.model.generator.save(temporary, overwrite=True)
+
+
+class SampleSheets(keras.callbacks.Callback):
+    """Writes a sheet of the same few pictures, restored by the generator of the moment.
+
+    Rows of blurred, restored, sharp, as ``samples/step-0001000.png``, so that the course of the
+    training can be looked at.
+
+    Args:
+        directory: Folder to write to.
+        samples: ``(blurred, sharp)`` arrays or tensors, each ``(N, H, W, 3)`` in [-1, 1].
+        every: Generator updates between two sheets; one is also written when training ends.
+    """
+
+    def __init__(self, directory, samples, every=500):
+        super().__init__()
+        self.directory = Path(directory)
+        self.blurred, self.sharp = (np.asarray(side) for side in samples)
+        self.every = every
+        self._written = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Writes a sheet each ``every`` updates."""
+        if self._step() % self.every == 0:
+            self._write()
+
+    def on_train_end(self, logs=None):
+        """Writes the last sheet."""
+        if self._written != self._step():
+            self._write()
+
+    def _step(self):
+        return int(self.model.generator_optimizer.iterations)
+
+    def _write(self):
+        self._written = self._step()
+        restored = np.concatenate(
+            [self.model.generator(one[None], training=False) for one in self.blurred]
+        )
+        rows, captions = [], []
+        for blurred, result, sharp in zip(self.blurred, restored, self.sharp, strict=True):
+            row = [images.to_uint8(np.asarray(image)) for image in (blurred, result, sharp)]
+            rows.append(row)
+            captions.append([_psnr_caption(row[2], image) for image in row[:2]] + [""])
+        sheet = sheets.contact_sheet(rows, ["blurred", "restored", "sharp"], captions)
+        images.write(self.directory / f"step-{self._written:07d}.png", sheet)
+
+
+class TrainingState(keras.callbacks.Callback):
+    """Keeps what a trainer needs to go on after it was stopped: networks and both optimizers.
+
+    A rotating pair of ``tf.train.Checkpoint``s in a folder, written after each epoch, every so many
+    updates in between, and by `save` at any time. A run that continues starts the unfinished epoch
+    anew with the networks, moments and step counts as they were.
+
+    Args:
+        trainer: A compiled `DeblurGAN`.
+        directory: Folder of the checkpoints.
+        every: Generator updates between two checkpoints within an epoch.
+    """
+
+    def __init__(self, trainer, directory, every=1000):
+        super().__init__()
+        self.every = every
+        self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.best = tf.Variable(-math.inf, dtype=tf.float64, trainable=False)
+        self._optimizer = trainer.generator_optimizer
+        checkpoint = tf.train.Checkpoint(
+            generator=trainer.generator,
+            critic=trainer.critic,
+            generator_optimizer=trainer.generator_optimizer,
+            critic_optimizer=trainer.critic_optimizer,
+            seed=trainer.seed_generator.state.value,
+            epoch=self.epoch,
+            best=self.best,
+        )
+        self._manager = tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=2)
+        self._best_source = None
+
+    def watch(self, saver):
+        """Takes the best value so far from a `SaveGenerator`, to keep it across interruptions."""
+        self._best_source = saver
+
+    def restore(self):
+        """Restores the latest checkpoint.
+
+        Returns:
+            The number of finished epochs: ``fit``'s ``initial_epoch``.
+
+        Raises:
+            FileNotFoundError: If there is no checkpoint.
+        """
+        latest = self._manager.latest_checkpoint
+        if latest is None:
+            raise FileNotFoundError(
+                f"No checkpoint in {self._manager.directory}: nothing was trained there that could "
+                "be continued. Start the run without --resume."
+            )
+        self._manager.checkpoint.restore(latest).assert_existing_objects_matched()
+        return int(self.epoch.numpy())
+
+    def save(self):
+        """Writes a checkpoint now."""
+        if self._best_source is not None:
+            self.best.assign(self._best_source.best)
+        self._manager.save()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Writes a checkpoint each ``every`` updates."""
+        if int(self._optimizer.iterations) % self.every == 0:
+            self.save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Counts the epoch as finished and writes a checkpoint."""
+        self.epoch.assign(epoch + 1)
+        self.save()
+
+
+def _psnr_caption(sharp, image):
+    psnr = float(metrics.psnr(sharp[None], image[None], data_range=255)[0])
+    return f"{psnr:.2f} dB" if math.isfinite(psnr) else "identical"

@@ -1,0 +1,191 @@
+"""What the commands share: progress with an estimate of the time left, messages, errors."""
+
+import contextlib
+import functools
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+_LINE_SECONDS = 10.0  # between progress lines where there is no terminal to draw on
+
+
+@functools.cache
+def console(stderr=True):
+    """Returns the rich console that the commands print on.
+
+    Args:
+        stderr: True for what accompanies a run (progress, warnings), False for its results.
+
+    Returns:
+        `rich.console.Console`; the same one at each call.
+
+    Example:
+        >>> console().stderr
+        True
+    """
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def fail(message):
+    """Makes the exception that ends a command with a message and exit code 1.
+
+    Args:
+        message: what went wrong and what to do; an exception's text is taken.
+
+    Returns:
+        `click.ClickException`, to be raised.
+
+    Example:
+        >>> str(fail("no images found"))
+        'no images found'
+    """
+    return click.ClickException(printable(message))
+
+
+def import_tensorflow():
+    """Imports TensorFlow without its start-up notes, which come before any setting is heeded.
+
+    What it says is kept back, and shown after all if the import fails; on a machine with an NVIDIA
+    driver its errors, which tell why a GPU is not used, are shown too. Set `TF_CPP_MIN_LOG_LEVEL`
+    to 0 or 1 to see everything.
+
+    Example:
+        >>> import_tensorflow()
+    """
+    if "tensorflow" in sys.modules:
+        return
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") in ("0", "1"):
+        import tensorflow  # noqa: F401
+
+        return
+    sys.stderr.flush()
+    stderr = os.dup(2)  # the notes come from C++, which sys.stderr does not reach
+    wanted = b"EFIW"  # first letters of the lines to show: all, as long as the import may fail
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()  # looks for a GPU now, not amid the first image
+            wanted = b"EF" if Path("/dev/nvidiactl").exists() else b""
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            said.seek(0)
+            os.write(2, b"".join(line for line in said if line[:1] in wanted and wanted))
+
+
+def printable(text):
+    r"""Returns text that any terminal takes: undecodable bytes and control characters escaped.
+
+    Args:
+        text: anything with a `str`, such as a path with a newline in its name.
+
+    Example:
+        >>> print(printable("two\nlines"))
+        two\nlines
+    """
+    text = str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def duration(seconds):
+    """Formats a time span in the two units that matter.
+
+    Args:
+        seconds: length in seconds, not negative.
+
+    Example:
+        >>> duration(3.21), duration(200), duration(7500)
+        ('3.2 s', '3 min 20 s', '2 h 5 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+class Progress:
+    """Tells how far a run is: a live bar on a terminal, now and then a line elsewhere.
+
+    Made by `progress`. `done` and `total` are the counts of items.
+    """
+
+    def __init__(self, description, total, bar, task):
+        self.description = description
+        self.total = total
+        self.done = 0
+        self._bar, self._task = bar, task
+        self._started = self._printed = time.monotonic()
+
+    def start(self, name):
+        """Shows the name of the item that is being worked on."""
+        self._bar.update(self._task, item=printable(name))
+
+    def advance(self, count=1):
+        """Counts items as done and brings the time left up to date."""
+        self.done += count
+        now = time.monotonic()
+        left = self._left(now)
+        self._bar.update(self._task, completed=self.done, left=left)
+        if not self._bar.console.is_terminal and now - self._printed >= _LINE_SECONDS:
+            self._printed = now
+            click.echo(f"{self.description} {self.done}/{self.total}, {left}", err=True)
+
+    def note(self, message):
+        """Prints a line above the bar."""
+        self._bar.console.print(printable(message), markup=False, soft_wrap=True)
+
+    def _left(self, now):
+        if not self.done or self.done >= self.total:
+            return ""
+        return f"{duration((now - self._started) / self.done * (self.total - self.done))} left"
+
+
+@contextlib.contextmanager
+def progress(description, total):
+    """Shows the progress of a run on standard error while the block runs.
+
+    Args:
+        description: what is being done, such as `"Restoring"`.
+        total: number of items.
+
+    Yields:
+        `Progress`: call `start(name)` before an item, `advance()` after it.
+
+    Example:
+        >>> with progress("Counting", total=2) as shown:
+        ...     for name in ("one", "two"):
+        ...         shown.start(name)
+        ...         shown.advance()
+        >>> shown.done
+        2
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    plain = functools.partial(TextColumn, markup=False)
+    screen = console()
+    bar = Bar(
+        plain("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        plain("{task.fields[left]}"),
+        plain("{task.fields[item]}"),
+        console=screen,
+        transient=True,
+        disable=not screen.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(description, total=total, left="", item="")
+        yield Progress(description, total, bar, task)

@@ -1,0 +1,263 @@
+"""`deblur-keras deblur`: blurred files, folders and patterns in, restored files out."""
+
+import os
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from deblur_keras.cli.console import console, duration, fail, import_tensorflow, printable, progress
+
+_BESIDE = "-restored"  # appended to names when the results lie beside the inputs
+_SHOWN = 3  # of the results that exist already, by name
+
+
+@dataclass
+class _Plan:
+    """What a call is going to do: (source, destination) jobs, and the files it leaves out."""
+
+    jobs: list = field(default_factory=list)
+    not_images: list = field(default_factory=list)
+    earlier: list = field(default_factory=list)
+
+
+@dataclass
+class _Outcome:
+    """What a call has done."""
+
+    restored: int = 0
+    failures: list = field(default_factory=list)  # (path, reason)
+    existing: list = field(default_factory=list)
+    seconds: float = 0.0
+    interrupted: bool = False
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File name for a single input file, else a folder. Without it the results lie beside "
+    "the inputs.",
+)
+@click.option(
+    "--model",
+    default="default",
+    show_default=True,
+    help="Name of weights that ship, or path of a generator saved as .keras.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace results that exist. Never the inputs.")
+@click.option(
+    "--suffix",
+    help=f"Text appended to the names of the results.  [default: {_BESIDE} without -o, else none]",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["png", "jpg", "webp", "tif", "bmp"]),
+    help="Format of the results.  [default: the input's]",
+)
+@click.option(
+    "--quality",
+    type=click.IntRange(1, 100),
+    default=95,
+    show_default=True,
+    help="Of JPEG and WebP results.",
+)
+@click.option(
+    "--restore-with-dropout",
+    is_flag=True,
+    help="Keep the generator's dropout active, as DeblurGAN does.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of that dropout.")
+def deblur(inputs, output, model, overwrite, suffix, kind, quality, restore_with_dropout, seed):
+    """Restores blurred photographs.
+
+    INPUT is any number of image files, folders (searched to the bottom; the tree is kept in the
+    output) and patterns such as 'trip/*/IMG_1*.jpg'. Files that are no images are skipped, a broken
+    one does not stop the rest. The exit code is 1 when a photograph could not be restored.
+
+    \b
+    Examples:
+        deblur-keras deblur photo.jpg                      photo-restored.jpg beside it
+        deblur-keras deblur photo.jpg -o sharp.png
+        deblur-keras deblur holiday/ -o restored/
+        deblur-keras deblur holiday/ scan.tif -o restored/ --format png
+        deblur-keras deblur a.jpg --model runs/first/generator.keras --overwrite
+    """  # noqa: D301 - click wants the real \b
+    plan = _make_plan(inputs, output, suffix, kind)
+    import_tensorflow()
+    from deblur_keras.restorer import ModelError, Restorer
+
+    try:
+        restorer = Restorer(model, restore_with_dropout=restore_with_dropout, seed=seed)
+    except ModelError as error:
+        raise fail(error) from None
+    outcome = _restore(restorer, plan.jobs, overwrite, quality)
+    _summarize(plan, outcome, output)
+    if outcome.failures or outcome.existing or outcome.interrupted:
+        raise SystemExit(1)
+
+
+def _make_plan(inputs, output, suffix, kind):
+    """Decides every destination before any work, so that clashes cost no time and no files."""
+    from deblur_keras import images
+
+    try:
+        found = images.find(inputs, suffixes=None)
+    except images.ImageError as error:
+        raise click.UsageError(printable(error)) from None
+    plan = _Plan()
+    sources = []
+    for source in found:
+        if source.path.suffix.lower() not in images.SUFFIXES:
+            plan.not_images.append(source.path)
+        elif output is not None and _is_earlier_output(source, output):
+            plan.earlier.append(source.path)
+        else:
+            sources.append(source)
+    if not sources:
+        raise click.UsageError(
+            f"no images found in {printable(', '.join(inputs))}; looked for files ending in "
+            f"{images.known_suffixes()}"
+        )
+    named = {_key(given) for given in inputs}
+    if output is not None and output.suffix.lower() in images.SUFFIXES and not output.is_dir():
+        if len(sources) > 1 or any(Path(given).is_dir() for given in inputs):
+            raise click.UsageError(
+                f"-o {printable(output)} is the name of a file, but the input is not a single "
+                "file; give a folder"
+            )
+        if suffix or kind:
+            raise click.UsageError(
+                "--suffix and --format do not go with -o FILE, which names the result in full"
+            )
+        plan.jobs = [(sources[0].path, output)]
+    else:
+        if output is not None and output.exists() and not output.is_dir():
+            raise click.UsageError(f"-o {printable(output)} exists and is not a folder")
+        if suffix and (os.sep in suffix or "/" in suffix):
+            raise click.UsageError(f"--suffix {suffix!r} must not contain a path separator")
+        plan.jobs = [(one.path, _destination(one, output, suffix, kind)) for one in sources]
+    _leave_out_results(plan, named)
+    _refuse_clashes(plan.jobs)
+    return plan
+
+
+def _destination(source, output, suffix, kind):
+    if suffix is None:
+        suffix = _BESIDE if output is None else ""
+    extension = f".{kind}" if kind else source.path.suffix
+    name = f"{source.path.stem}{suffix}{extension}"
+    if output is None:
+        return source.path.with_name(name)
+    return output / source.relative.parent / name
+
+
+def _is_earlier_output(source, output):
+    """Whether an output folder inside an input folder is being searched as input."""
+    root = source.path.parents[len(source.relative.parts) - 1]
+    inside = output.resolve() in source.path.resolve().parents
+    return inside and not root.resolve().is_relative_to(output.resolve())
+
+
+def _leave_out_results(plan, named):
+    """Takes the results of an earlier run, which lie among the inputs, out of the jobs."""
+    results = {_key(destination): source for source, destination in plan.jobs}
+    jobs = []
+    for source, destination in plan.jobs:
+        maker = results.get(_key(source), source)
+        if maker == source:
+            jobs.append((source, destination))
+        elif _key(source) in named:
+            raise click.UsageError(
+                f"{printable(source)} is an input and also the result of {printable(maker)}; "
+                "leave one out, or give -o FOLDER or --suffix"
+            )
+        else:
+            plan.earlier.append(source)
+    plan.jobs = jobs
+
+
+def _refuse_clashes(jobs):
+    own = [source for source, destination in jobs if source.resolve() == destination.resolve()]
+    if own:
+        raise click.UsageError(
+            f"the result of {printable(own[0])} would overwrite it, which never happens; give "
+            "another -o, or a --suffix"
+        )
+    by_destination = defaultdict(list)
+    for source, destination in jobs:
+        by_destination[_key(destination)].append(source)
+    clashes = [sources for sources in by_destination.values() if len(sources) > 1]
+    if clashes:
+        first = " and ".join(printable(source) for source in clashes[0])
+        more = f" (and {len(clashes) - 1} more such cases)" if len(clashes) > 1 else ""
+        raise click.UsageError(
+            f"{first} would be written to one file{more}; restore them one after the other into "
+            "different folders, or leave --format out"
+        )
+
+
+def _restore(restorer, jobs, overwrite, quality):
+    outcome = _Outcome()
+    started = time.monotonic()
+    try:
+        with progress("Restoring", total=len(jobs)) as shown:
+            for source, destination in jobs:
+                shown.start(source)
+                try:
+                    restorer.restore_file(source, destination, overwrite, quality)
+                    outcome.restored += 1
+                except FileExistsError:
+                    outcome.existing.append(destination)
+                except Exception as error:  # whatever one file does, the others are restored
+                    outcome.failures.append((source, _reason(error, source)))
+                shown.advance()
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+    outcome.seconds = time.monotonic() - started
+    return outcome
+
+
+def _reason(error, source):
+    """One line that says why a file failed, without the path that stands before it anyway."""
+    reason = str(error).strip().split("\n")[0].removeprefix(f"{source}: ")
+    known = isinstance(error, ValueError | OSError | MemoryError | ArithmeticError)
+    return reason if known and reason else f"{type(error).__name__}: {reason}"
+
+
+def _summarize(plan, outcome, output):
+    screen = console()
+
+    def say(message):
+        screen.print(message, markup=False, soft_wrap=True)
+
+    for path, reason in outcome.failures:
+        say(f"failed: {printable(path)}: {printable(reason)}")
+    for path in outcome.existing[:_SHOWN]:
+        say(f"exists: {printable(path)}: not replaced; --overwrite does")
+    if len(outcome.existing) > _SHOWN:
+        say(f"exists: {len(outcome.existing) - _SHOWN} more")
+    parts = [f"{outcome.restored} of {len(plan.jobs)} restored"]
+    if outcome.failures:
+        parts.append(f"{len(outcome.failures)} failed")
+    if outcome.existing:
+        parts.append(f"{len(outcome.existing)} existed")
+    if plan.not_images:
+        parts.append(f"{len(plan.not_images)} skipped that are no images")
+    if plan.earlier:
+        parts.append(f"{len(plan.earlier)} left out as results of an earlier run")
+    line = ("Interrupted: " if outcome.interrupted else "") + ", ".join(parts)
+    if outcome.restored:
+        place = "beside the inputs" if output is None else f"to {printable(output)}"
+        each = duration(outcome.seconds / outcome.restored)
+        line += f"; written {place} in {duration(outcome.seconds)}, {each} an image"
+    click.echo(line)
+
+
+def _key(path):
+    return os.path.abspath(path)  # noqa: PTH100 - links are names of their own

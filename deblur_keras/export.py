@@ -1,0 +1,134 @@
+"""Exports a generator to a SavedModel that serves uint8 photographs of any size by itself."""
+
+import secrets
+import shutil
+from pathlib import Path
+
+SIGNATURE = "restore"
+"""Name of the signature; it is the serving default too."""
+
+
+def export_saved_model(model_or_path, directory, overwrite=False):
+    """Writes a SavedModel that restores photographs where deblur_keras is not installed.
+
+    Its signature ``restore`` takes ``image``, uint8 RGB ``(B, H, W, 3)`` with any B, H and W from
+    1, and returns ``restored``, uint8 of the same shape: padding, scaling, cropping and rounding
+    are part of the graph, and the result is that of `deblur_keras.Restorer`. An image for which
+    the network's values are not finite is an error, as there.
+
+    The folder appears whole or not at all.
+
+    Args:
+        model_or_path: A generator, the path of one saved as ``.keras``, or the name of one that
+            ships with the package.
+        directory: Folder to write, which must not exist yet or be empty.
+        overwrite: Whether to replace a SavedModel that is there. Any other folder is never
+            replaced.
+
+    Returns:
+        The folder, a `pathlib.Path`.
+
+    Raises:
+        FileExistsError: If the folder has something in it that may not be replaced.
+        ModelError: If there is no such model, or it is none that maps images to images.
+
+    Example:
+        >>> import tempfile
+        >>> import tensorflow as tf
+        >>> from deblur_keras.generators import compact_generator
+        >>> model = compact_generator(widths=(4,), blocks=(1,))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     loaded = tf.saved_model.load(export_saved_model(model, f"{folder}/served"))
+        ...     photo = tf.zeros((1, 5, 7, 3), tf.uint8)
+        ...     loaded.signatures["restore"](image=photo)["restored"].shape
+        TensorShape([1, 5, 7, 3])
+    """
+    import tensorflow as tf
+
+    from deblur_keras.restorer import Restorer
+
+    directory = Path(directory).resolve()
+    _check_free(directory, overwrite)
+    module = _servable(Restorer(model_or_path))
+    signature = module.restore.get_concrete_function()
+
+    # Written beside its place and then renamed: an interrupted export leaves nothing half done.
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_hex(8)
+    fresh, old = (directory.parent / f".deblur-{token}-{state}" for state in ("new", "old"))
+    try:
+        tf.saved_model.save(
+            module, str(fresh), signatures={SIGNATURE: signature, "serving_default": signature}
+        )
+        _check_free(directory, overwrite)  # the export took a while
+        if directory.exists():
+            directory.rename(old)
+        try:
+            fresh.rename(directory)
+        except BaseException:
+            if old.exists():
+                old.rename(directory)
+            raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+    return directory
+
+
+def _check_free(directory, overwrite):
+    if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
+        return
+    if not (directory / "saved_model.pb").is_file():
+        raise FileExistsError(
+            f"{directory}: exists already and is no SavedModel, so it is never replaced; choose "
+            "another folder"
+        )
+    if not overwrite:
+        raise FileExistsError(
+            f"{directory}: exists already; choose another folder, or replace it with overwrite"
+        )
+
+
+def _servable(restorer):
+    """Builds the module to save: a restorer's arithmetic as one graph, with its variables."""
+    import tensorflow as tf
+
+    from deblur_keras import generators, images
+
+    model = restorer.model
+    multiple = generators.size_multiple(model)
+    smallest = restorer._padded(1)  # the rule has one home, which is there
+
+    module = tf.Module(name="restorer")
+    # The variables only: a Keras model as an attribute would take its classes' names along.
+    module.weights = [variable.value for variable in model.variables]
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="image")])
+    def restore(image):
+        height, width = tf.shape(image)[1], tf.shape(image)[2]
+        # (B, H, W, 3) -> (B, H', W', 3), multiples that the network can take
+        padded = _reflect(image, height, axis=1, multiple=multiple, smallest=smallest)
+        padded = _reflect(padded, width, axis=2, multiple=multiple, smallest=smallest)
+        restored = model(images.to_float(padded), training=False)
+        restored = tf.debugging.assert_all_finite(
+            restored, "the network gave values that are not finite"
+        )
+        restored = images.to_uint8(restored)[:, :height, :width]
+        return {"restored": tf.ensure_shape(restored, (None, None, None, 3))}
+
+    module.restore = restore
+    return module
+
+
+def _reflect(image, side, axis, multiple, smallest):
+    """Pads one axis at its end by reflection, to a multiple and to at least ``smallest``.
+
+    ``tf.pad`` reflects once only, and fails where the padding reaches the size of the image; the
+    index of the source pixel is therefore computed as a triangle wave: 0 1 2 1 0 1 2 ...
+    """
+    import tensorflow as tf
+
+    padded = tf.maximum(-(-side // multiple) * multiple, smallest)
+    period = tf.maximum(2 * (side - 1), 1)
+    position = tf.range(padded) % period
+    return tf.gather(image, tf.minimum(position, period - position), axis=axis)

@@ -1,0 +1,335 @@
+"""Restores photographs of any size with a generator: array in, array out."""
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+
+from deblur_keras import images
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""Folder of the weights that ship, `<name>.keras` each with its model card `<name>.md`."""
+
+_SMALLEST = 16  # px a side that the network sees at least; smaller images are padded to it
+
+
+class ModelError(ValueError):
+    """A model that cannot be found, loaded, or used to restore photographs."""
+
+
+class Restorer:
+    """Removes blur from photographs of any size.
+
+    Args:
+        model_or_path: a functional `keras.Model` that maps (None, None, None, 3) in [-1, 1] to
+            the same; or the path of one saved as `.keras`; or the name of one that ships (see
+            `pretrained_names`). Training a model that was passed in shows in the next image.
+        restore_with_dropout: keep dropout layers, and only these, active, as DeblurGAN does. The
+            weights are then copied once, here.
+        seed: whole number that makes restoring with dropout repeatable: the result then depends
+            on the image and the seed alone. None draws anew for each image.
+
+    Attributes:
+        name: name of the file or of the model.
+        model: the `keras.Model`.
+
+    Raises:
+        ModelError: there is no such model, or it is none that maps images to images.
+
+    Example:
+        >>> import numpy as np
+        >>> from deblur_keras.generators import compact_generator
+        >>> restorer = Restorer(compact_generator(widths=(4,), blocks=(1,)))
+        >>> restorer(np.zeros((5, 7, 3), "uint8")).shape
+        (5, 7, 3)
+
+    Reference:
+        DeblurGAN (Kupyn et al.), section 5: "At inference time we follow the idea of [16] and
+        apply both dropout and instance normalization."
+    """
+
+    def __init__(self, model_or_path, restore_with_dropout=False, seed=None):
+        if isinstance(model_or_path, str | Path):
+            path = _locate(model_or_path)
+            self.name, self.model = path.stem, _load(path)
+        else:
+            self.name, self.model = getattr(model_or_path, "name", "model"), model_or_path
+        _check_model(self.model, self.name)
+        from deblur_keras import generators
+
+        try:
+            self._multiple = generators.size_multiple(self.model)
+        except ValueError as error:
+            raise ModelError(f"model {self.name!r}: {error}") from error
+        self._dropouts = []
+        if restore_with_dropout:
+            self.model, self._dropouts = _with_active_dropout(self.model, self.name, seed)
+        self._forward = _tensorflow_forward(self.model)
+
+    @classmethod
+    def from_pretrained(cls, name="default", **options):
+        """Makes a restorer from weights that ship with the package.
+
+        Args:
+            name: one of `pretrained_names()`.
+            **options: the constructor's other arguments.
+
+        Returns:
+            `Restorer`.
+
+        Raises:
+            ModelError: no weights of that name ship.
+        """
+        restorer = cls(pretrained_path(name), **options)
+        restorer.name = name
+        return restorer
+
+    def __call__(self, image):
+        """Restores one photograph.
+
+        Args:
+            image: uint8 RGB array of shape (H, W, 3), any H and W from 1.
+
+        Returns:
+            uint8 RGB array of the same shape.
+
+        Raises:
+            ValueError: not such an array; the message says how to convert it.
+            MemoryError: the image is too large for the memory at hand.
+            ArithmeticError: the network's output is not finite.
+
+        Note:
+            Sizes that the network cannot take are padded on the right and at the bottom by
+            reflection, and the result is cropped.
+        """
+        image = _check_image(image)
+        height, width = image.shape[:2]
+        padding = [(0, self._padded(side) - side) for side in (height, width)]
+        padded = np.pad(image, [*padding, (0, 0)], mode="reflect")
+        for layer, state in self._dropouts:
+            layer.seed_generator.state.assign(state)
+        restored, finite = self._run(padded[None])
+        if not finite:
+            raise ArithmeticError(
+                f"model {self.name!r} gave values that are not finite for an image of "
+                f"{width}x{height}; its weights or its float16 arithmetic are broken"
+            )
+        return restored[0, :height, :width]
+
+    def restore_file(self, source, destination, overwrite=False, quality=95):
+        """Restores a photograph from file to file; the destination is written whole or not at all.
+
+        Args:
+            source: image file to read, see `images.read`.
+            destination: image file to write; its suffix decides the format.
+            overwrite: replace an existing destination. The source itself is never replaced.
+            quality: 1 to 100, for JPEG and WebP.
+
+        Returns:
+            The destination, a `pathlib.Path`.
+
+        Raises:
+            FileExistsError: the destination exists and `overwrite` is False.
+            images.ImageError: the source cannot be read, the destination not be written, or both
+                are the same file.
+        """
+        source, destination = Path(source), Path(destination)
+        if destination.suffix.lower() not in images.SUFFIXES:
+            raise images.ImageError(
+                f"{destination}: cannot write the suffix {destination.suffix!r}; use one of "
+                f"{images.known_suffixes()}"
+            )
+        if destination.is_dir():
+            raise images.ImageError(f"{destination}: is a folder; expected a file name to write")
+        if destination.exists():
+            if source.exists() and destination.samefile(source):
+                raise images.ImageError(
+                    f"{destination}: is the input itself, which is never overwritten; give "
+                    "another name"
+                )
+            if not overwrite:
+                raise FileExistsError(f"{destination}: exists already; overwrite=True replaces it")
+        return images.write(destination, self(images.read(source)), quality=quality)
+
+    def _padded(self, side):
+        """Side that the network is given: a multiple, and room for the reflections inside."""
+        side = max(side, _SMALLEST, 4 * self._multiple)
+        return math.ceil(side / self._multiple) * self._multiple
+
+    def _run(self, batch):
+        """(B, H, W, 3) uint8 -> the same restored, and whether the network's output was finite."""
+        import tensorflow as tf
+
+        try:
+            restored, finite = self._forward(tf.constant(batch))
+        except tf.errors.ResourceExhaustedError as error:
+            height, width = batch.shape[1:3]
+            raise MemoryError(
+                f"not enough memory to restore {width}x{height} pixels with model {self.name!r}; "
+                "free some, or reduce or cut the image"
+            ) from error
+        return restored.numpy(), bool(finite)
+
+
+def pretrained_names():
+    """Lists the names of the weights that ship with the package.
+
+    Returns:
+        Sorted list of str, empty when none ship.
+
+    Example:
+        >>> isinstance(pretrained_names(), list)
+        True
+    """
+    return sorted(path.stem for path in WEIGHTS.glob("*.keras"))
+
+
+def pretrained_path(name):
+    """Finds weights that ship with the package.
+
+    Args:
+        name: one of `pretrained_names()`.
+
+    Returns:
+        `pathlib.Path` of the `.keras` file.
+
+    Raises:
+        ModelError: no weights of that name ship.
+    """
+    if name not in pretrained_names():
+        raise ModelError(f"no weights of the name {str(name)!r} ship; {_known_names()}")
+    return WEIGHTS / f"{name}.keras"
+
+
+def _known_names():
+    return f"known names: {', '.join(pretrained_names()) or 'none (no weights are installed)'}"
+
+
+def _locate(given):
+    """Path of the `.keras` file meant by a path or a name."""
+    path = Path(given)
+    if path.suffix != ".keras":
+        if str(given) in pretrained_names():
+            return pretrained_path(str(given))
+        if path.exists():
+            raise ModelError(
+                f"{given}: not a .keras file; expected a generator saved with "
+                "model.save('generator.keras')"
+            )
+    if not path.is_file():
+        raise ModelError(
+            f"{given}: no such model; expected the path of a .keras file or a name that ships; "
+            f"{_known_names()}"
+        )
+    return path
+
+
+def _load(path):
+    import keras
+
+    import deblur_keras.layers  # noqa: F401 - registers the layers that the file names
+
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises ValueError, TypeError, KeyError, OSError, zip errors
+        reason = str(error).strip()
+        unknown = re.search(r"Could not locate \w+ '([^']+)'", reason)
+        if unknown:
+            raise ModelError(
+                f"{path}: contains {unknown[1]!r}, which is not registered with Keras; import the "
+                "module that defines it, decorated with "
+                "@keras.saving.register_keras_serializable(), before making the Restorer"
+            ) from error
+        raise ModelError(
+            f"{path}: Keras cannot load it; expected a generator saved with "
+            f"model.save('generator.keras'): {reason}"
+        ) from error
+
+
+def _check_model(model, name):
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise ModelError(
+            f"expected a keras.Model, the path of a .keras file or a name, got {type(model)}"
+        )
+    expected = (None, None, None, 3)
+    shapes = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+    if shapes != (expected, expected):
+        raise ModelError(
+            f"model {name!r} maps {shapes[0]} to {shapes[1]}; expected {expected} to {expected}: "
+            "build it on keras.Input((None, None, 3)), with weights copied by "
+            "set_weights(get_weights()), so that it takes any size"
+        )
+
+
+def _tensorflow_forward(model):
+    """One traced function for all sizes: uint8 (B, H, W, 3) -> (restored uint8, all finite)."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)])
+    def forward(blurred):
+        restored = model(images.to_float(blurred), training=False)
+        return images.to_uint8(restored), tf.reduce_all(tf.math.is_finite(restored))
+
+    return forward
+
+
+def _with_active_dropout(model, name, seed):
+    """Copies a model with its dropout layers always active; all other layers stay at inference.
+
+    Returns:
+        The copy, and a list of (layer, state to start each image from), empty without a seed.
+    """
+    import keras
+
+    kinds = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
+    random = np.random.default_rng(seed)
+    active = []
+
+    def clone(layer):
+        config = layer.get_config()
+        if not isinstance(layer, kinds):
+            return type(layer).from_config(config)
+        # A subclass, not `training=True` on the model, which would also make batch norms use
+        # the image's own statistics.
+        kind = type(layer)
+
+        def call(self, inputs, training=False):
+            return kind.call(self, inputs, training=True)
+
+        config["seed"] = int(random.integers(2**31))
+        active.append(type(f"Active{kind.__name__}", (kind,), {"call": call}).from_config(config))
+        return active[-1]
+
+    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    if not active:
+        raise ModelError(
+            f"model {name!r} has no dropout layers to keep active; leave restore_with_dropout off"
+        )
+    copy.set_weights(model.get_weights())
+    states = [(layer, layer.seed_generator.state.numpy()) for layer in active]
+    return copy, states if seed is not None else []
+
+
+def _check_image(image):
+    image = np.asarray(image)
+    if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size:
+        return image
+    if not image.size:
+        cure = "give an image of at least 1x1"
+    elif image.dtype != np.uint8:
+        cure = "images.to_uint8 converts values in [-1, 1]; multiply others to [0, 255] and round"
+    elif image.ndim == 2:
+        cure = "np.repeat(image[..., None], 3, axis=-1) makes grey RGB"
+    elif image.ndim == 3 and image.shape[2] == 4:
+        cure = "image[..., :3] drops the alpha channel"
+    elif image.ndim == 4:
+        cure = "restore the images of a batch one by one"
+    else:
+        cure = "images.read reads a file in that form"
+    raise ValueError(
+        f"expected a uint8 RGB image of shape (H, W, 3), got {image.dtype} of shape "
+        f"{image.shape}; {cure}"
+    )

@@ -1,0 +1,274 @@
+"""`deblur-keras blur`: pairs, the table that makes them again, and what goes wrong."""
+
+import csv
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from deblur_keras import blur, images
+from deblur_keras.cli.blur import blur as command
+
+
+def run(*arguments):
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def photograph(seed, height=40, width=56):
+    blocks = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
+    return blocks.repeat(8, axis=0).repeat(8, axis=1)
+
+
+def files(folder):
+    """Every file below a folder with its bytes."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def table(folder):
+    with (folder / "blur.csv").open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    images.write(folder / "one.png", photograph(1))
+    images.write(folder / "trip" / "two.jpg", photograph(2))
+    images.write(folder / "trip" / "three.png", photograph(3, 24, 32)[..., 0])
+    (folder / "notes.txt").write_text("not a photograph")
+    return folder
+
+
+def test_pairs_kernels_and_table(photos, tmp_path):
+    output = tmp_path / "pairs"
+    result = run(photos, "-o", output)
+    assert result.exit_code == 0, result.output
+    assert "3 of 3 pairs made" in result.output
+    names = ["one.png", "trip/three.png", "trip/two.png"]
+    trees = [f"{tree}/{name}" for tree in ("blur", "kernels", "sharp") for name in names]
+    assert sorted(files(output)) == sorted(["blur.csv", *trees])
+    rows = table(output)
+    assert [row["file"] for row in rows] == ["one.png", "trip/three.png", "trip/two.jpg"]
+    for row in rows:
+        sharp = images.read(photos / row["file"])
+        np.testing.assert_array_equal(images.read(output / "sharp" / row["pair"]), sharp)
+        assert float(row["exposure"]) in blur.SCRIPT_EXPOSURES
+        assert float(row["intensity"]) in blur.SCRIPT_INTENSITIES
+        assert images.read(output / "blur" / row["pair"]).shape == sharp.shape
+        kernel = images.read(output / "kernels" / row["pair"])
+        assert kernel.shape == (64, 64, 3)
+        assert kernel.max() == 255
+
+
+def test_a_row_is_enough_to_make_its_pair_with_the_library(photos, tmp_path):
+    run(photos, "-o", tmp_path / "pairs", "--noise", 3, "--gamma", 1.8)
+    row = table(tmp_path / "pairs")[0]
+    seed = int(row["seed"])
+    path = blur.random_trajectories(
+        1,
+        int(row["iterations"]),
+        float(row["max_length"]),
+        float(row["intensity"]),
+        seed=[seed, 1],
+    )
+    kernel = blur.psfs(path, float(row["exposure"]), int(row["size"]))[0]
+    expected = blur.motion_blur(
+        images.read(photos / row["file"]), kernel, gamma=1.8, noise=3.0, seed=[seed, 2]
+    )
+    blurred = images.read(tmp_path / "pairs" / "blur" / row["pair"])
+    np.testing.assert_array_equal(blurred, expected)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--count", 2, "--seed", 9, "--noise", 2.5, "--max-length", 33.3, "--gamma", 1.9],
+        ["--faithful", "--exposure", 0.37, "--exposure", 1, "--intensity", 0.05],
+    ],
+)
+def test_table_makes_the_same_pairs_again(photos, tmp_path, options):
+    first, again = tmp_path / "first", tmp_path / "again"
+    assert run(photos, "-o", first, *options).exit_code == 0
+    result = run(photos, "-o", again, "--from-csv", first / "blur.csv")
+    assert result.exit_code == 0, result.output
+    assert "may differ" not in result.output
+    assert files(first) == files(again)
+
+
+def test_seed_and_name_decide_alone(photos, tmp_path):
+    run(photos, "-o", tmp_path / "all", "--seed", 5)
+    run(photos, "-o", tmp_path / "same", "--seed", 5)
+    run(photos, "-o", tmp_path / "other", "--seed", 6)
+    assert files(tmp_path / "all") == files(tmp_path / "same")
+    (photos / "trip" / "three.png").unlink()
+    run(photos, "-o", tmp_path / "fewer", "--seed", 5)
+    everything, fewer = files(tmp_path / "all"), files(tmp_path / "fewer")
+    other = files(tmp_path / "other")
+    for name in ("blur/one.png", "blur/trip/two.png"):
+        assert everything[name] == fewer[name]
+        assert everything[name] != other[name]
+
+
+def test_count_draws_different_blurs(photos, tmp_path):
+    result = run(photos, "-o", tmp_path / "pairs", "--count", 3, "--exposure", 1)
+    assert "9 of 9 pairs made" in result.output
+    kernels = {(tmp_path / f"pairs/kernels/one-{n}.png").read_bytes() for n in (1, 2, 3)}
+    assert len(kernels) == 3
+
+
+def test_same_stem_does_not_clash(tmp_path):
+    photos = tmp_path / "photos"
+    for seed, name in enumerate(["a.jpg", "a.png", "A.bmp", "a.png.jpg", "b.png"]):
+        images.write(photos / name, photograph(seed))
+    assert run(photos, "-o", tmp_path / "pairs").exit_code == 0
+    rows = table(tmp_path / "pairs")
+    assert {row["pair"].casefold() for row in rows} == {
+        "a.jpg.png",
+        "a.png.png",
+        "a.bmp.png",
+        "a.png_2.png",
+        "b.png",
+    }
+    for row in rows:
+        sharp = images.read(tmp_path / "pairs" / "sharp" / row["pair"])
+        np.testing.assert_array_equal(sharp, images.read(photos / row["file"]))
+
+
+def test_long_path_gets_a_kernel_that_holds_it(photos, tmp_path):
+    options = ["--max-length", 151.5, "--exposure", 1, "--intensity", 0]
+    for number, more in enumerate(([], ["--faithful"])):
+        result = run(photos, "-o", tmp_path / str(number), *options, *more)
+        assert result.exit_code == 0, result.output
+        assert {row["size"] for row in table(tmp_path / str(number))} == {"156"}
+
+
+def test_broken_photograph_does_not_stop_the_rest(photos, tmp_path):
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff but no photograph")
+    result = run(photos, "-o", tmp_path / "pairs")
+    assert result.exit_code == 1
+    assert "failed: broken.jpg: " in result.output
+    assert "3 of 4 pairs made, 1 failed" in result.output
+    assert len(table(tmp_path / "pairs")) == 3
+    assert not any("broken" in name for name in files(tmp_path / "pairs"))
+
+
+def test_half_a_pair_is_taken_back(photos, tmp_path):
+    # A folder lies where the sharp picture of one pair should be written.
+    (tmp_path / "pairs" / "sharp" / "one.png" / "in the way").mkdir(parents=True)
+    result = run(photos, "-o", tmp_path / "pairs", "--overwrite")
+    assert result.exit_code == 1
+    assert "2 of 3 pairs made, 1 failed" in result.output
+    assert not (tmp_path / "pairs" / "blur" / "one.png").exists()
+
+
+def test_existing_results_are_kept_unless_asked(photos, tmp_path):
+    output = tmp_path / "pairs"
+    run(photos, "-o", output)
+    before = files(output)
+    result = run(photos, "-o", output, "--seed", 1)
+    assert result.exit_code == 1
+    assert "--overwrite" in result.output
+    assert files(output) == before
+    assert run(photos, "-o", output, "--seed", 1, "--overwrite").exit_code == 0
+    assert files(output).keys() == before.keys()
+    assert files(output) != before
+
+
+def test_output_inside_the_input_is_no_input(photos):
+    output = photos / "pairs"
+    assert run(photos, "-o", output).exit_code == 0
+    result = run(photos, "-o", output, "--overwrite")
+    assert "3 of 3 pairs made" in result.output
+
+
+@pytest.mark.parametrize("output", [".", "..", "../photos"])
+def test_input_inside_the_output_is_refused(photos, output):
+    before = files(photos)
+    result = run(photos, "-o", photos / output, "--overwrite")
+    assert result.exit_code == 2
+    assert "choose another output folder" in result.output
+    assert files(photos) == before
+
+
+def test_nothing_to_do(tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = run(tmp_path / "empty", "-o", tmp_path / "pairs")
+    assert result.exit_code == 1
+    assert "no photographs found" in result.output
+    assert not (tmp_path / "pairs").exists()
+    assert run(tmp_path / "missing", "-o", tmp_path / "pairs").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--max-length", "nan"], ["--noise", "nan"], ["--exposure", 0], ["--gamma", "inf"]],
+)
+def test_numbers_out_of_range_are_wrong_usage(photos, tmp_path, options):
+    result = run(photos, "-o", tmp_path / "pairs", *options)
+    assert result.exit_code == 2
+    assert options[0] in result.output
+    assert not (tmp_path / "pairs").exists()
+
+
+def test_table_beside_options_is_refused(photos, tmp_path):
+    run(photos, "-o", tmp_path / "pairs")
+    where = ["-o", tmp_path / "again", "--from-csv", tmp_path / "pairs" / "blur.csv"]
+    result = run(photos, *where, "--seed", 0, "--exposure", 1)
+    assert result.exit_code == 2
+    assert "leave out --exposure, --seed" in result.output
+
+
+def test_changed_and_missing_photographs_are_told(photos, tmp_path):
+    run(photos, "-o", tmp_path / "pairs")
+    images.write(photos / "one.png", photograph(99))
+    (photos / "trip" / "two.jpg").unlink()
+    result = run(photos, "-o", tmp_path / "again", "--from-csv", tmp_path / "pairs" / "blur.csv")
+    assert result.exit_code == 1
+    assert "may differ from the table's pair (other pixels): one.png" in result.output
+    assert "failed: trip/two.jpg: " in result.output
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda row: row.pop("seed"), "columns seed are missing"),
+        (lambda row: row.update(seed="many"), "line 2: expected int for seed, got 'many'"),
+        (lambda row: row.update(pair="../../one.png"), "below the folder"),
+        (lambda row: row.update(file="/etc/passwd"), "below the folder"),
+        (lambda row: row.update(pair="one.jpg"), "ending in .png"),
+    ],
+)
+def test_bad_table(photos, tmp_path, change, message):
+    run(photos, "-o", tmp_path / "pairs")
+    row = table(tmp_path / "pairs")[0]
+    change(row)
+    bad = tmp_path / "bad.csv"
+    with bad.open("w", newline="") as lines:
+        writer = csv.DictWriter(lines, list(row))
+        writer.writeheader()
+        writer.writerow(row)
+    result = run(photos, "-o", tmp_path / "again", "--from-csv", bad)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert not (tmp_path / "again").exists()
+
+
+def test_table_that_says_the_same_pair_twice(photos, tmp_path):
+    run(photos, "-o", tmp_path / "pairs")
+    lines = (tmp_path / "pairs" / "blur.csv").read_text().splitlines()
+    twice = tmp_path / "twice.csv"
+    twice.write_text("\n".join([*lines, lines[1]]))
+    result = run(photos, "-o", tmp_path / "again", "--from-csv", twice)
+    assert result.exit_code == 1
+    assert "same pair, one.png" in result.output
+
+
+def test_help_shows_examples():
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "deblur-keras blur photos/ -o pairs/" in result.output

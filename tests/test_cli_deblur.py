@@ -1,0 +1,295 @@
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+keras = pytest.importorskip("keras")
+
+from deblur_keras import images  # noqa: E402
+from deblur_keras.cli import main  # noqa: E402
+from deblur_keras.cli.deblur import deblur  # noqa: E402
+from deblur_keras.restorer import Restorer  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A model that turns pixel p into 255 - p."""
+    blurred = keras.Input((None, None, 3))
+    path = tmp_path_factory.mktemp("model") / "negative.keras"
+    keras.Model(blurred, keras.layers.Rescaling(-1.0)(blurred)).save(path)
+    return path
+
+
+@pytest.fixture
+def run(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, code=0):
+        arguments = [str(argument) for argument in arguments]
+        result = CliRunner().invoke(main, ["deblur", *arguments, "--model", str(model)])
+        assert result.exit_code == code, result.output
+        return " ".join(result.output.split())
+
+    return run
+
+
+def photo(seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (6, 9, 3), np.uint8)
+
+
+def assert_restored(path, seed=0):
+    np.testing.assert_array_equal(images.read(path), 255 - photo(seed))
+
+
+def files(folder):
+    return sorted(
+        path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()
+    )
+
+
+@pytest.fixture
+def trip(tmp_path):
+    folder = tmp_path / "trip"
+    for seed, name in enumerate(("a.png", "b.bmp", "day1/a.png")):
+        images.write(folder / name, photo(seed))
+    return folder
+
+
+def test_one_file_beside_it(run, trip):
+    output = run("trip/a.png")
+    assert_restored("trip/a-restored.png")
+    np.testing.assert_array_equal(images.read("trip/a.png"), photo())
+    assert "1 of 1 restored; written beside the inputs" in output
+    assert "an image" in output
+
+
+def test_one_file_to_a_file_name(run, trip):
+    run("trip/a.png", "-o", "new/sharp.tif")
+    assert_restored("new/sharp.tif")
+
+
+def test_one_file_to_a_folder(run, trip):
+    run("trip/a.png", "-o", "new")
+    assert_restored("new/a.png")
+
+
+def test_a_folder_keeps_its_tree(run, trip):
+    output = run("trip", "-o", "new")
+    assert files("new") == ["a.png", "b.bmp", "day1/a.png"]
+    assert_restored("new/day1/a.png", seed=2)
+    assert "3 of 3 restored; written to new" in output
+
+
+def test_patterns_are_expanded(run, trip):
+    run("trip/**/a.*", "-o", "new")
+    assert files("new") == ["a.png", "day1/a.png"]
+
+
+def test_suffix_and_format(run, trip):
+    run("trip", "-o", "new", "--suffix", "_sharp", "--format", "tif")
+    assert files("new") == ["a_sharp.tif", "b_sharp.tif", "day1/a_sharp.tif"]
+
+
+def test_quality_counts(run, tmp_path):
+    images.write(
+        tmp_path / "big.png", np.random.default_rng(0).integers(0, 256, (64, 64, 3), "uint8")
+    )
+    sizes = []
+    for quality in (20, 90):
+        run("big.png", "-o", f"{quality}.jpg", "--quality", quality)
+        sizes.append((tmp_path / f"{quality}.jpg").stat().st_size)
+    assert sizes[0] < sizes[1]
+
+
+def test_other_files_are_skipped_and_broken_ones_do_not_stop_the_rest(run, trip):
+    (trip / "notes.txt").write_text("hello")
+    (trip / "aa [red]broken.png").write_bytes(b"broken")
+    (trip / "two\nlines.png").write_bytes(b"")
+    output = run("trip", "-o", "new", code=1)
+    assert files("new") == ["a.png", "b.bmp", "day1/a.png"]
+    assert "failed: trip/aa [red]broken.png: not an image of a known format" in output
+    assert r"failed: trip/two\nlines.png: " in output
+    assert "3 of 5 restored, 2 failed, 1 skipped that are no images" in output
+
+
+def test_a_name_that_is_not_utf_8(run, trip):
+    os.rename(trip / "a.png", os.fsencode(trip) + b"/\xff.png")  # noqa: PTH104
+    (trip / "b.bmp").write_bytes(b"")
+    run("trip", "-o", "new", code=1)
+    assert b"\xff.png" in os.listdir(b"new")  # noqa: PTH208
+
+
+def test_an_unforeseen_error_is_one_files_failure(run, trip, monkeypatch):
+    restore_file = Restorer.restore_file
+
+    def fail_once(self, source, *arguments, **options):
+        if source.name == "b.bmp":
+            raise RuntimeError("surprise\nwith details")
+        return restore_file(self, source, *arguments, **options)
+
+    monkeypatch.setattr(Restorer, "restore_file", fail_once)
+    output = run("trip", "-o", "new", code=1)
+    assert "failed: trip/b.bmp: RuntimeError: surprise 2 of 3 restored, 1 failed" in output
+
+
+def test_results_are_replaced_only_when_asked(run, trip):
+    run("trip", "-o", "new")
+    images.write("new/a.png", photo(7))
+    output = run("trip", "-o", "new", code=1)
+    assert "exists: new/a.png: not replaced; --overwrite does" in output
+    assert "0 of 3 restored, 3 existed" in output
+    np.testing.assert_array_equal(images.read("new/a.png"), photo(7))
+    run("trip", "-o", "new", "--overwrite")
+    assert_restored("new/a.png")
+
+
+def test_an_output_folder_inside_the_input_is_not_read_again(run, trip):
+    run("trip", "-o", "trip/out")
+    output = run("trip", "-o", "trip/out", "--overwrite")
+    assert files("trip/out") == ["a.png", "b.bmp", "day1/a.png"]
+    assert "3 left out as results of an earlier run" in output
+    run("trip/out/a.png", "-o", "trip/out", "--suffix", "2")  # asked for by name, it is
+    np.testing.assert_array_equal(images.read("trip/out/a2.png"), photo())
+
+
+def test_results_beside_the_inputs_are_not_restored_again(run, trip):
+    run("trip")
+    before = files("trip")
+    assert before == [
+        "a-restored.png",
+        "a.png",
+        "b-restored.bmp",
+        "b.bmp",
+        "day1/a-restored.png",
+        "day1/a.png",
+    ]
+    output = run("trip", "--overwrite")
+    assert files("trip") == before
+    assert "3 left out as results of an earlier run" in output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["trip/a.png", "-o", "trip"],
+        ["trip/a.png", "-o", "trip/a.png"],
+        ["trip", "-o", "link"],
+        ["trip", "--suffix", ""],
+    ],
+)
+def test_inputs_are_never_overwritten(run, trip, arguments):
+    Path("link").symlink_to("trip", target_is_directory=True)
+    output = run(*arguments, "--overwrite", code=2)
+    assert "would overwrite it" in output
+    np.testing.assert_array_equal(images.read(trip / "a.png"), photo())
+    assert len(files(trip)) == 3
+
+
+def test_an_input_that_is_another_ones_result(run, trip):
+    run("trip/a.png")
+    output = run("trip/a.png", "trip/a-restored.png", "--overwrite", code=2)
+    assert "trip/a-restored.png is an input and also the result of trip/a.png" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trip/a.png", "trip/day1/a.png", "-o", "new"], "trip/a.png and trip/day1/a.png"),
+        (["trip", "copy.png", "-o", "new", "--format", "png", "--suffix", "x"], None),
+        (["trip", "-o", "new.png"], "is not a single file"),
+        (["trip/a.png", "trip/b.bmp", "-o", "new.png"], "is not a single file"),
+        (["trip/a.png", "-o", "new.png", "--format", "jpg"], "which names the result in full"),
+        (["trip", "-o", "notes"], "exists and is not a folder"),
+        (["trip", "--suffix", "../x"], "path separator"),
+        (["trip", "nowhere", "*.tif"], "not found: nowhere, *.tif"),
+        (["notes"], "no images found in notes; looked for files ending in .bmp"),
+        (["empty", "-o", "new"], "no images found in empty"),
+        ([], "Missing argument"),
+        (["trip", "--quality", "0"], "--quality"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_written(run, trip, tmp_path, arguments, message):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes").write_text("hello")
+    images.write(tmp_path / "copy.png", photo())
+    images.write(trip / "copy.jpg", photo())
+    before = files(tmp_path)
+    output = run(*arguments, code=2)
+    assert (message or "trip/copy.jpg and copy.png") in output
+    assert files(tmp_path) == before
+
+
+def test_a_model_that_is_not_there(trip):
+    result = CliRunner().invoke(deblur, [str(trip), "--model", "missing.keras"])
+    assert result.exit_code == 1
+    assert "missing.keras: no such model" in result.output
+
+
+def test_interrupted_it_leaves_whole_files_and_says_what_was_done(run, trip, monkeypatch):
+    write_bytes = Path.write_bytes
+
+    def interrupt_at_the_second(self, data):
+        written = write_bytes(self, data)
+        if self.suffix == ".bmp":
+            raise KeyboardInterrupt
+        return written
+
+    monkeypatch.setattr(Path, "write_bytes", interrupt_at_the_second)
+    output = run("trip", "-o", "new", code=1)
+    assert "Interrupted: 1 of 3 restored" in output
+    assert files("new") == ["a.png"]
+
+
+def test_restore_with_dropout_is_passed_on(run, trip):
+    assert "no dropout layers" in run("trip", "--restore-with-dropout", code=1)
+
+
+def test_help_shows_examples_and_needs_nothing_heavy():
+    script = (
+        "import sys; from click.testing import CliRunner; from deblur_keras.cli import main\n"
+        "for arguments in (['--help'], ['deblur', '--help']):\n"
+        "    result = CliRunner().invoke(main, arguments)\n"
+        "    assert result.exit_code == 0 and 'Examples:' in result.output, result.output\n"
+        "heavy = {'numpy', 'PIL', 'cv2', 'rich', 'keras', 'tensorflow'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
+def test_help_lists_every_command():
+    result = CliRunner().invoke(main, ["--help"])
+    for command in ("train", "deblur", "evaluate", "blur", "demo", "export"):
+        assert f"\n  {command} " in result.output
+    assert CliRunner().invoke(main, ["--version"]).output.startswith("deblur-keras, version")
+    assert CliRunner().invoke(main, ["sharpen"]).exit_code == 2
+
+
+def test_help_answers_at_once():
+    def spent():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime  # not the wall clock, which other work stretches
+
+    before = spent()
+    command = [sys.executable, "-m", "deblur_keras.cli", "deblur", "--help"]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+    assert spent() - before < 0.3
+
+
+def test_the_script_is_the_command(trip, model):
+    result = subprocess.run(
+        [sys.executable, ROOT / "deblur.py", "trip", "-o", "new", "--model", model],
+        capture_output=True,
+        text=True,
+        cwd=trip.parent,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("3 of 3 restored")
+    if not Path("/dev/nvidiactl").exists():  # where a driver is, its errors are shown
+        assert result.stderr == ""

@@ -1,0 +1,291 @@
+"""Scoring pairs: the figures by hand, the reports, the faults, the command."""
+
+import csv
+import hashlib
+import json
+import math
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from deblur_keras import datasets, images
+from deblur_keras.cli.evaluate import evaluate
+from deblur_keras.evaluation import Evaluation, Score, evaluate_pairs
+from deblur_keras.generators import compact_generator
+
+
+class InMemory:
+    """A pair that needs no files."""
+
+    def __init__(self, name, blurred, sharp):
+        self.name, self.pair = name, (blurred, sharp)
+
+    def read(self):
+        return self.pair
+
+
+class Broken:
+    name = "broken"
+
+    def read(self):
+        raise images.ImageError("broken.png: no such file")
+
+
+def noisy_pair(name="noisy", height=24, width=31, seed=0):
+    rng = np.random.default_rng(seed)
+    sharp = rng.integers(40, 210, (height, width, 3)).astype("uint8")
+    return InMemory(name, (sharp + rng.integers(-20, 21, sharp.shape)).astype("uint8"), sharp)
+
+
+def halfway(pair):
+    """A restorer that knows the answer, and takes half the error away."""
+    blurred, sharp = (image.astype(float) for image in pair.read())
+    return lambda image: np.round((blurred + sharp) / 2).astype("uint8")
+
+
+def score(name, blurred, restored, **others):
+    figures = dict.fromkeys(("ssim_blurred", "ssim_restored", "mse_blurred", "mse_restored"), 0.5)
+    return Score(name, 20, 20, blurred, restored, **{**figures, "seconds": 1.0, **others})
+
+
+def rendered(table):
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
+
+
+def test_scores_are_those_of_scikit_image_for_both_sides():
+    pair = noisy_pair()
+    restorer = halfway(pair)
+    (row,) = evaluate_pairs(restorer, [pair]).rows
+    blurred, sharp = pair.read()
+    for image, psnr, ssim, mse in (
+        (blurred, row.psnr_blurred, row.ssim_blurred, row.mse_blurred),
+        (restorer(blurred), row.psnr_restored, row.ssim_restored, row.mse_restored),
+    ):
+        assert psnr == pytest.approx(peak_signal_noise_ratio(sharp, image), abs=1e-4)
+        assert mse == pytest.approx(np.mean((sharp.astype(float) - image) ** 2), rel=1e-5)
+        expected = structural_similarity(
+            sharp,
+            image,
+            channel_axis=-1,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        assert ssim == pytest.approx(expected, abs=1e-4)
+    assert (row.width, row.height) == (31, 24)
+    assert row.psnr_gain == pytest.approx(6.0, abs=0.2)
+    assert row.ssim_gain > 0
+    assert row.seconds > 0
+
+
+def test_the_warm_up_is_apart_and_only_the_first_image_has_one():
+    calls = []
+    evaluation = evaluate_pairs(
+        lambda image: calls.append(image.shape) or image, [noisy_pair("a"), noisy_pair("b")]
+    )
+    assert len(calls) == 3
+    assert evaluation.protocol["warm_up_seconds"] > 0
+    assert "warm-up" in evaluation.lines()[-1]
+
+
+def test_means_gains_and_the_worst_image():
+    evaluation = Evaluation(
+        [
+            score("a/1", 20.0, 24.0, ssim_blurred=0.5, ssim_restored=0.9, seconds=1.0),
+            score("a/2", 30.0, 29.0, ssim_blurred=0.7, ssim_restored=0.7, seconds=9.0),
+            score("b/1", 25.0, 28.0, mse_blurred=200.5, mse_restored=100.5, seconds=2.0),
+        ],
+        {"c": "missing"},
+        {},
+    )
+    summary = evaluation.summary()
+    assert summary["psnr"] == {"blurred": 25.0, "restored": 27.0, "gain": 2.0}
+    assert summary["ssim"]["gain"] == pytest.approx(0.4 / 3)
+    assert summary["mse"]["gain"] == pytest.approx(-100 / 3)
+    assert summary["improved"] == pytest.approx(2 / 3)
+    assert (summary["worst_gain"], summary["worst_image"]) == (-1.0, "a/2")
+    assert (summary["count"], summary["failed"]) == (3, 1)
+    assert (summary["seconds_median"], summary["seconds_mean"]) == (2.0, 4.0)
+    text = "\n".join(evaluation.lines())
+    assert "PSNR 25.00 -> 27.00 dB (+2.00 dB)" in text
+    assert "2 of 3 images improved; worst gain -1.00 dB (a/2)" in text
+
+
+def test_exact_images_are_counted_and_do_not_poison_the_means(tmp_path):
+    evaluation = Evaluation(
+        [
+            score("plain", 20.0, 22.0),
+            score("solved", 20.0, math.inf),
+            score("spoilt", math.inf, 30.0),
+            score("both", math.inf, math.inf),
+        ],
+        {},
+        {},
+    )
+    summary = evaluation.summary()
+    assert summary["psnr"] == {"blurred": 20.0, "restored": 22.0, "gain": 2.0}
+    assert (summary["exact_blurred"], summary["exact_restored"]) == (2, 2)
+    assert summary["improved"] == 0.5
+    assert evaluation.rows[3].psnr_gain == 0.0
+    assert "left out of the mean PSNR: 2 blurred, 2 restored" in "\n".join(evaluation.lines())
+    assert "20.00 -> inf" in rendered(evaluation.table())
+    scores, report = evaluation.write(tmp_path)
+    assert [row["psnr_restored"] for row in csv.DictReader(scores.open())][1] == "inf"
+    json.loads(report.read_text(), parse_constant=pytest.fail)  # neither Infinity nor NaN
+
+
+def test_images_below_the_window_have_no_ssim(tmp_path):
+    pair = noisy_pair(height=10, width=40)
+    evaluation = evaluate_pairs(lambda image: image, [pair], output=tmp_path)
+    assert math.isnan(evaluation.rows[0].ssim_blurred)
+    assert evaluation.summary()["ssim"] == {"blurred": None, "restored": None, "gain": None}
+    assert "SSIM" not in "\n".join(evaluation.lines())
+    assert "- -> -" in rendered(evaluation.table())
+    assert next(csv.DictReader((tmp_path / "scores.csv").open()))["ssim_gain"] == "nan"
+
+
+def test_a_broken_pair_or_a_restorer_that_fails_costs_only_itself(tmp_path):
+    def restorer(image):
+        if image.shape[0] == 30:
+            raise MemoryError("not enough memory to restore 31x30")
+        return image[:-1] if image.shape[0] == 40 else image
+
+    pairs = [Broken(), noisy_pair("good"), noisy_pair("big", 30), noisy_pair("short", 40)]
+    evaluation = evaluate_pairs(restorer, pairs, output=tmp_path)
+    assert [row.name for row in evaluation.rows] == ["good"]
+    assert evaluation.failures["broken"] == "broken.png: no such file"
+    assert "not enough memory" in evaluation.failures["big"]
+    assert "expected the restored image to be uint8 (40, 31, 3)" in evaluation.failures["short"]
+    report = json.loads((tmp_path / "summary.json").read_text())
+    assert [failure["name"] for failure in report["failures"]] == ["broken", "big", "short"]
+    assert report["summary"]["failed"] == 3
+
+    nothing = evaluate_pairs(restorer, [Broken()], output=tmp_path)
+    assert nothing.lines() == ["no image could be scored"]
+    assert json.loads((tmp_path / "summary.json").read_text())["summary"]["psnr"]["gain"] is None
+
+
+def test_scale_averages_areas_of_both_sides():
+    sharp = np.arange(24 * 32 * 3, dtype="uint8").reshape(24, 32, 3)
+    blurred = sharp[::-1].copy()
+    seen = []
+    evaluation = evaluate_pairs(
+        lambda image: seen.append(image) or image, [InMemory("x", blurred, sharp)], scale=0.5
+    )
+    blocks = blurred.reshape(12, 2, 16, 2, 3).mean(axis=(1, 3))
+    assert np.abs(seen[0] - blocks).max() <= 0.5
+    assert (evaluation.rows[0].width, evaluation.rows[0].height) == (16, 12)
+    small = cv2.resize(sharp, (16, 12), interpolation=cv2.INTER_AREA)
+    expected = peak_signal_noise_ratio(small, seen[0])
+    assert evaluation.rows[0].psnr_blurred == pytest.approx(expected, abs=1e-4)
+    assert evaluation.protocol["resampling"].startswith("area averaging")
+
+
+def test_wrong_arguments():
+    with pytest.raises(ValueError, match="no pairs to score"):
+        evaluate_pairs(lambda image: image, [])
+    with pytest.raises(ValueError, match=r"scale must lie in \(0, 1\]"):
+        evaluate_pairs(lambda image: image, [noisy_pair()], scale=2)
+    with pytest.raises(ValueError, match="save_images needs an output folder"):
+        evaluate_pairs(lambda image: image, [noisy_pair()], save_images=True)
+
+
+def test_table_has_a_line_per_image_up_to_forty_and_then_per_scene():
+    rows = [score(f"scene[{index % 2}]/{index}", 20.0, 21.0 + index % 2) for index in range(41)]
+    few = rendered(Evaluation(rows[:40], {}, {}).table())
+    assert "scene[1]/39" in few  # as it is, not taken for markup
+    many = rendered(Evaluation(rows, {}, {}).table())
+    assert "scene[0] (21)" in many
+    assert "scene[1] (20)" in many
+    assert "20.00 -> 22.00" in many
+    assert "scene[1]/39" not in many
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A tiny generator saved to a file, and four pairs in GoPro's tree."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    compact_generator(widths=(4,), blocks=(1,), name="tiny").save(folder / "tiny.keras")
+    for index in range(4):
+        blurred, sharp = noisy_pair(seed=index).read()
+        scene = folder / "data" / "test" / f"scene{index % 2}"
+        images.write(scene / "blur" / f"{index}.png", blurred)
+        images.write(scene / "sharp" / f"{index}.png", sharp)
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(evaluate, [str(argument) for argument in arguments])
+
+
+def test_command_prints_the_protocol_and_the_gains_and_writes_the_reports(workplace, tmp_path):
+    model, data, output = workplace / "tiny.keras", workplace / "data", tmp_path / "scores"
+    result = run(model, data, "-o", output, "--save-images", "--limit", 2)
+    assert result.exit_code == 0, result.output
+    assert "SSIM (11x11 Gaussian, sigma 1.5, population covariance, RGB, uint8)" in result.output
+    assert "2 of 2 pairs, 31x24" in result.output
+    assert "PSNR, dB" in result.output
+    assert " dB (" in result.output
+
+    names = [row["name"] for row in csv.DictReader((output / "scores.csv").open())]
+    assert names == ["scene0/0", "scene1/1"]  # spread over the scenes
+    report = json.loads((output / "summary.json").read_text())
+    assert report["protocol"]["model"] == "tiny"
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    assert report["protocol"]["model_sha256"] == digest
+    assert digest in result.output
+    assert report["protocol"]["data"] == str(data.resolve())
+    assert report["protocol"]["split"] == "test"
+    assert report["protocol"]["versions"]["keras"]
+
+    # the figures are those of the files that were written
+    pairs = {pair.name: pair for pair in datasets.pairs(data, split="test")}
+    for row in csv.DictReader((output / "scores.csv").open()):
+        restored = images.read(output / "restored" / f"{row['name']}.png")
+        expected = peak_signal_noise_ratio(pairs[row["name"]].read()[1], restored)
+        assert float(row["psnr_restored"]) == pytest.approx(expected, abs=1e-3)
+
+    again = run(model, data, "-o", output)
+    assert again.exit_code == 1
+    assert "exists already" in again.output
+    assert run(model, data, "-o", output, "--limit", 1, "--overwrite").exit_code == 0
+    assert len((output / "scores.csv").read_text().splitlines()) == 2
+
+
+def test_command_ends_with_one_when_a_pair_cannot_be_read(workplace, tmp_path):
+    model = workplace / "tiny.keras"
+    for index in range(4):
+        blurred, sharp = noisy_pair(seed=index).read()
+        images.write(tmp_path / "blur" / f"{index}.png", blurred)
+        images.write(tmp_path / "sharp" / f"{index}.png", sharp)
+    whole = (tmp_path / "blur" / "1.png").read_bytes()
+    (tmp_path / "blur" / "1.png").write_bytes(whole[: len(whole) // 2])
+    result = run(model, tmp_path)
+    assert result.exit_code == 1
+    assert "3 of 4 pairs" in result.output
+    assert "not scored: 1: " in result.output
+    assert "1 of 4 pairs could not be scored" in result.output
+
+
+def test_command_explains_what_it_cannot_use(workplace, tmp_path):
+    model, data = workplace / "tiny.keras", workplace / "data"
+    result = run("nowhere.keras", data)
+    assert result.exit_code == 1
+    assert "nowhere.keras" in result.output
+    result = run(model, tmp_path)
+    assert result.exit_code == 1
+    assert "found no image pairs" in result.output
+    result = run(model, data, "--save-images")
+    assert result.exit_code == 2
+    assert "add -o OUTPUT" in result.output
+    assert run(model, data, "--scale", "0").exit_code == 2
+    result = run(model, data, "--restore-with-dropout")
+    assert result.exit_code == 1
+    assert "no dropout layers" in result.output

@@ -21,6 +21,7 @@ MSE_VARIANT = "MSE (squared grey levels of uint8, over R, G and B)"
 WINDOW = 11
 SIGMA = 1.5
 K1, K2 = 0.01, 0.03
+_HIGHEST = 100.0  # dB, in averages
 
 
 def mse(sharp, restored, *, data_range):
@@ -164,7 +165,8 @@ def to_pixels(batch):
 class PSNR(keras.metrics.Mean):
     """Averages `psnr` over images in [-1, 1], which are rounded to uint8 levels first.
 
-    The mean is over images, in dB: an image that equals its reference counts as infinity.
+    The mean is over images, in dB. More than 100 dB, an image that equals its reference included,
+    counts as 100, so that one such crop leaves the mean of a training epoch finite.
 
     Args:
         name: Name of the metric in the logs.
@@ -190,7 +192,7 @@ class PSNR(keras.metrics.Mean):
             sample_weight: Optional weights ``(B,)``.
         """
         values = psnr(to_pixels(y_true), to_pixels(y_pred), data_range=255)
-        return super().update_state(values, sample_weight)
+        return super().update_state(ops.minimum(values, _HIGHEST), sample_weight)
 
 
 @keras.saving.register_keras_serializable("deblur_keras")

@@ -154,7 +154,7 @@ class SampleSheets(keras.callbacks.Callback):
 
 
 class TrainingState(keras.callbacks.Callback):
-    """Keeps what a trainer needs to go on after it was stopped: networks and both optimizers.
+    """Keeps what a trainer needs to go on: networks, both optimizers, random states, step counts.
 
     A rotating pair of ``tf.train.Checkpoint``s in a folder, written after each epoch, every so many
     updates in between, and by `save` at any time. A run that continues starts the unfinished epoch
@@ -177,7 +177,7 @@ class TrainingState(keras.callbacks.Callback):
             critic=trainer.critic,
             generator_optimizer=trainer.generator_optimizer,
             critic_optimizer=trainer.critic_optimizer,
-            seed=trainer.seed_generator.state.value,
+            random_states=_random_states(trainer),
             epoch=self.epoch,
             best=self.best,
         )
@@ -221,6 +221,12 @@ class TrainingState(keras.callbacks.Callback):
         """Counts the epoch as finished and writes a checkpoint."""
         self.epoch.assign(epoch + 1)
         self.save()
+
+
+def _random_states(trainer):
+    """Collects the states of all random generators, which Keras does not put into checkpoints."""
+    states = [v for v in trainer.variables if v.name == "seed_generator_state"]
+    return [state.value for state in states]
 
 
 def _psnr_caption(sharp, image):

@@ -1,0 +1,80 @@
+"""The rules of ARCHITECTURE.md that can be checked."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import deblur_keras
+
+PACKAGE = Path(deblur_keras.__file__).parent
+FLOORS = {
+    **dict.fromkeys(["layers", "losses", "metrics", "blur", "trajectories", "images", "sheets"], 1),
+    **dict.fromkeys(["generators", "critics", "perceptual", "datasets"], 2),
+    **dict.fromkeys(["trainers", "restorer"], 3),
+    **dict.fromkeys(["evaluation", "export"], 4),
+    **dict.fromkeys(["cli", "demo"], 5),
+}
+# On one floor: pixels are converted in images, trajectories are half of blur, a command is its
+# function's face.
+SIBLINGS = {("metrics", "images"), ("blur", "trajectories"), ("cli", "demo")}
+FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
+
+
+def part_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_parts(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("deblur_keras"):
+            rest = node.module.split(".")[1:]
+            yield from rest[:1] or [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.startswith("deblur_keras."):
+                    yield alias.name.split(".")[1]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_imports_from_floors_below_alone(path):
+    part = part_of(path)
+    if part == "weights":
+        return
+    for other in set(imported_parts(path)) & set(FLOORS):
+        allowed = other == part or FLOORS[other] < FLOORS[part] or (part, other) in SIBLINGS
+        assert allowed, f"{part} (floor {FLOORS[part]}) imports {other} (floor {FLOORS[other]})"
+
+
+def test_every_part_has_a_floor():
+    assert {part_of(path) for path in FILES} - {"weights"} == set(FLOORS)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import deblur_keras",
+        "from deblur_keras import blur, images, sheets, datasets; datasets.pairs",
+        "from deblur_keras.cli import main, blur",
+    ],
+)
+def test_importing_does_not_load_tensorflow(statement):
+    check = f"{statement}; import sys; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check]).returncode == 0
+
+
+@pytest.mark.parametrize("name", deblur_keras.__all__)
+def test_every_public_name_resolves(name):
+    assert getattr(deblur_keras, name) is not None
+
+
+def test_the_top_level_scripts_are_not_installed():
+    # `evaluate` is another well-known package; only console scripts may carry these names.
+    found = [path.name for path in PACKAGE.parent.glob("*.py")]
+    assert sorted(found) == ["deblur.py", "evaluate.py", "train.py"]
+    from importlib.metadata import files
+
+    installed = {str(file) for file in files("deblur_keras") or []}
+    assert not installed & set(found)

@@ -1,0 +1,136 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+from networks import CRITICS, GENERATORS
+
+from deblur_keras import images
+from deblur_keras.trainers import (
+    DeblurGAN,
+    LinearDecay,
+    SampleSheets,
+    SaveGenerator,
+    TrainingState,
+)
+
+RNG = np.random.default_rng(0)
+BLURRED, SHARP = (RNG.uniform(-1, 1, (2, 32, 32, 3)).astype("float32") for _ in range(2))
+
+
+def trainer(seed=1):
+    keras.utils.set_random_seed(seed)
+    made = DeblurGAN(GENERATORS["resnet"](), CRITICS["patch-plain"](), seed=seed)
+    made.compile(critic_steps=2)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("epoch", "rate"), [(1, 1e-4), (151, 1e-4), (152, 9.933e-5), (300, 6.67e-7), (301, 0.0)]
+)
+def test_linear_decay_has_the_authors_values(epoch, rate):
+    schedule = LinearDecay()
+    made = trainer()
+    schedule.set_model(made)
+    schedule.on_epoch_begin(epoch - 1)
+    for optimizer in (made.generator_optimizer, made.critic_optimizer):
+        assert float(optimizer.learning_rate) == pytest.approx(rate, rel=1e-3, abs=1e-12)
+
+
+def test_linear_decay_of_a_plain_model_and_of_two_rates():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    schedule = LinearDecay(1.0, constant_epochs=0, decay_epochs=4)
+    model.fit(np.ones((1, 1)), np.ones((1, 1)), epochs=3, verbose=0, callbacks=[schedule])
+    assert model.history.history["learning_rate"] == [1.0, 0.75, 0.5]
+    assert float(model.optimizer.learning_rate) == 0.5
+
+    made = trainer()
+    schedule = LinearDecay((2e-4, 1e-4), constant_epochs=0, decay_epochs=2)
+    schedule.set_model(made)
+    schedule.on_epoch_begin(1)
+    assert float(made.generator_optimizer.learning_rate) == pytest.approx(1e-4)
+    assert float(made.critic_optimizer.learning_rate) == pytest.approx(5e-5)
+
+
+def test_linear_decay_names_wrong_arguments():
+    with pytest.raises(ValueError, match="decay_epochs at least 1"):
+        LinearDecay(decay_epochs=0)
+    with pytest.raises(ValueError, match="positive rate or two"):
+        LinearDecay(initial=0.0)
+
+
+def test_save_generator_keeps_the_best_and_the_last(tmp_path):
+    made = trainer()
+    saver = SaveGenerator(tmp_path, monitor="psnr")
+    saver.set_model(made)
+    outputs = []
+    for epoch, psnr in enumerate([20.0, 22.0, 21.0, math.nan]):
+        made.generator.set_weights([w + 0.01 for w in made.generator.get_weights()])
+        saver.on_epoch_end(epoch, {"psnr": psnr})
+        outputs.append(np.asarray(made.generator(BLURRED)))
+    for name, expected in (("generator", outputs[1]), ("generator-last", outputs[3])):
+        loaded = keras.saving.load_model(tmp_path / f"{name}.keras")
+        np.testing.assert_allclose(loaded(BLURRED), expected, atol=1e-6)
+    assert saver.best == 22.0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "generator-last.keras",
+        "generator.keras",
+    ]
+
+
+def test_save_generator_names_what_was_logged(tmp_path):
+    saver = SaveGenerator(tmp_path)
+    with pytest.raises(ValueError, match=r"'val_psnr', which was not logged; .*\['psnr'\]"):
+        saver.on_epoch_end(0, {"psnr": 1.0})
+
+
+def test_sample_sheets_come_at_the_steps_asked_for(tmp_path):
+    made = trainer()
+    sheets = SampleSheets(tmp_path, (BLURRED, SHARP), every=2)
+    made.fit(BLURRED, SHARP, batch_size=1, epochs=2, verbose=0, callbacks=[sheets])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "step-0000002.png",
+        "step-0000004.png",
+    ]
+    assert images.read(tmp_path / "step-0000004.png").shape[1] > 3 * 32
+
+
+def test_training_state_restores_networks_and_both_optimizers(tmp_path):
+    first = trainer(seed=1)
+    state = TrainingState(first, tmp_path)
+    saver = SaveGenerator(tmp_path / "weights", monitor="psnr")
+    state.watch(saver)
+    first.fit(BLURRED, SHARP, batch_size=1, epochs=2, verbose=0, callbacks=[saver, state])
+
+    second = trainer(seed=2)
+    again = TrainingState(second, tmp_path)
+    assert again.restore() == 2
+    assert float(again.best) == saver.best > 0
+    for name in ("generator", "critic", "generator_optimizer", "critic_optimizer"):
+        old, new = getattr(first, name), getattr(second, name)
+        for a, b in zip(old.variables, new.variables, strict=True):
+            np.testing.assert_array_equal(np.asarray(a), np.asarray(b), err_msg=a.path)
+    assert int(second.critic_optimizer.iterations) == 8
+    np.testing.assert_array_equal(first.seed_generator.state, second.seed_generator.state)
+
+
+def test_training_state_is_written_within_an_epoch(tmp_path):
+    made = trainer()
+    state = TrainingState(made, tmp_path, every=1)
+
+    class Crash(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 1:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made.fit(BLURRED, SHARP, batch_size=1, verbose=0, callbacks=[state, Crash()])
+    second = trainer(seed=2)
+    assert TrainingState(second, tmp_path).restore() == 0
+    assert int(second.generator_optimizer.iterations) == 1
+
+
+def test_training_state_without_a_checkpoint_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError, match="without --resume"):
+        TrainingState(trainer(), tmp_path).restore()

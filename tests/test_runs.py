@@ -1,0 +1,160 @@
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+import skimage.data
+from click.testing import CliRunner
+
+from deblur_keras import Restorer, blur, images
+from deblur_keras.cli import main
+from deblur_keras.trainers import runs
+
+SMALL = [
+    "--filters",
+    "4",
+    "--blocks",
+    "1",
+    "--crop",
+    "32",
+    "--scale",
+    "1.0",
+    "--content",
+    "mse",
+    "--critic-steps",
+    "1",
+]
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """GoPro's tree of four training pairs and one test pair, and a folder of sharp photographs."""
+    root = tmp_path_factory.mktemp("photographs")
+    picture = skimage.data.astronaut()
+    kernels = blur.random_psfs(5, seed=1, size=32, max_length=20.0)
+    for index in range(5):
+        scene = root / "pairs" / ("test" if index == 4 else "train") / "scene"
+        sharp = picture[64 * index : 64 * index + 48, 100:160]
+        images.write(scene / "sharp" / f"{index}.png", sharp)
+        images.write(scene / "blur" / f"{index}.png", blur.motion_blur(sharp, kernels[index]))
+        images.write(root / "sharp" / f"{index}.png", sharp)
+    return root
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, ["train", *map(str, arguments)])
+
+
+def history(run):
+    with (run / "history.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_writes_its_folder_and_goes_on(photographs, tmp_path):
+    run = tmp_path / "run"
+    start = ["--data", photographs / "pairs", "-o", run, *SMALL, "--epochs", 2, "--batch", 2]
+    result = call(*start, "--sample-every", 3)
+    assert result.exit_code == 0, result.output
+    assert f"deblur-keras deblur photo.jpg --model {run / 'generator.keras'}" in result.output
+    for name in ("config.json", "generator.keras", "generator-last.keras", "state", "tensorboard"):
+        assert (run / name).exists(), name
+    assert [p.name for p in sorted((run / "samples").iterdir())] == [
+        "step-0000003.png",
+        "step-0000004.png",
+    ]
+    assert json.loads((run / "config.json").read_text())["filters"] == 4
+    rows = history(run)
+    assert len(rows) == 2
+    expected = {"generator_loss", "critic_loss", "gradient_penalty", "val_psnr", "learning_rate"}
+    assert expected <= set(rows[0])
+    restored = Restorer(run / "generator.keras")(np.zeros((33, 17, 3), "uint8"))
+    assert restored.shape == (33, 17, 3)
+
+    refused = call(*start)
+    assert refused.exit_code == 1
+    assert "is not empty" in refused.output and "--resume" in refused.output
+    finished = call("--resume", "-o", run)
+    assert finished.exit_code == 1
+    assert "has finished its 2 epochs" in finished.output
+
+    longer = call("--resume", "-o", run, "--epochs", 3)
+    assert longer.exit_code == 0, longer.output
+    assert [int(row["epoch"]) for row in history(run)] == [0, 1, 2]
+    trainer = runs.build(runs.read_config(run))
+    state = runs.cb.TrainingState(trainer, run / "state")
+    assert state.restore() == 3
+    assert int(trainer.generator_optimizer.iterations) == 6
+
+    changed = call("--resume", "-o", run, "--epochs", 4, "--crop", 16)
+    assert changed.exit_code == 1
+    assert "crop was 32, now 16" in changed.output
+
+
+def test_the_compact_generator_on_photographs_alone(photographs, tmp_path):
+    run = tmp_path / "run"
+    result = call(
+        *["--photographs", photographs / "sharp", "-o", run, "--generator", "compact"],
+        *["--content", "mae", "--crop", 32, "--epochs", 1, "--steps-per-epoch", 2],
+        *["--critic-steps", 1, "--adversarial-weight", 0],
+    )
+    assert result.exit_code == 0, result.output
+    assert keras.saving.load_model(run / "generator.keras").name == "compact_generator"
+
+
+def test_pairs_and_photographs_are_mixed_two_to_one(photographs):
+    config = runs.RunConfig(
+        data=str(photographs / "pairs"),
+        photographs=str(photographs / "sharp"),
+        crop=16,
+        scale=1.0,
+    )
+    training, validation, steps = runs._data(config, first_epoch=0)
+    assert steps == 4 * 3
+    assert validation.cardinality().numpy() == 1
+    assert next(iter(training))[0].shape == (1, 16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Nothing to train on"),
+        (["--data", "{root}/sharp"], "found no image pairs"),
+        (["--data", "{root}/pairs", "--penalty-weight", -1], "must not be negative"),
+        (["--resume"], "No run in"),
+    ],
+)
+def test_what_cannot_be_trained_is_explained(arguments, message, photographs, tmp_path):
+    filled = [str(argument).format(root=photographs) for argument in arguments]
+    result = call(*filled, "-o", tmp_path / "run", "--content", "mse")
+    assert result.exit_code == 1
+    assert message in result.output
+    assert not (tmp_path / "run" / "generator.keras").exists()
+
+
+def test_an_interrupted_run_is_kept_and_goes_on(photographs, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    start = ["--data", photographs / "pairs", "-o", run, *SMALL, "--epochs", 2]
+
+    def interrupt(self, batch, logs=None):
+        if int(self.model.generator_optimizer.iterations) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.cb.SampleSheets, "on_train_batch_end", interrupt)
+        result = call(*start)
+    assert result.exit_code == 1
+    assert f"deblur-keras train --resume -o {run}" in result.output
+    assert (run / "generator-last.keras").exists()
+    result = call("--resume", "-o", run)
+    assert result.exit_code == 0, result.output
+    trainer = runs.build(runs.read_config(run))
+    runs.cb.TrainingState(trainer, run / "state").restore()
+    # Two updates before the interruption, then both epochs of four from their beginning.
+    assert int(trainer.generator_optimizer.iterations) == 2 + 8
+
+
+def test_a_config_of_another_version_is_named(tmp_path):
+    (tmp_path / "config.json").write_text('{"deblur_keras": "9.0", "magic": 1}')
+    with pytest.raises(runs.RunError, match=r"deblur_keras 9\.0.*magic"):
+        runs.read_config(tmp_path)

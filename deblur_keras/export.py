@@ -93,11 +93,10 @@ def _servable(restorer):
     """Builds the module to save: a restorer's arithmetic as one graph, with its variables."""
     import tensorflow as tf
 
-    from deblur_keras import generators, images
+    from deblur_keras import images
 
     model = restorer.model
-    multiple = generators.size_multiple(model)
-    smallest = restorer._padded(1)  # the rule has one home, which is there
+    multiple, smallest = restorer.multiple, restorer.padded_side(1)
 
     module = tf.Module(name="restorer")
     # The variables only: a Keras model as an attribute would take its classes' names along.

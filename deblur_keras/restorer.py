@@ -33,6 +33,7 @@ class Restorer:
     Attributes:
         name: name of the file or of the model.
         model: the `keras.Model`.
+        multiple: what heights and widths are padded to multiples of.
 
     Raises:
         ModelError: there is no such model, or it is none that maps images to images.
@@ -59,7 +60,7 @@ class Restorer:
         from deblur_keras import generators
 
         try:
-            self._multiple = generators.size_multiple(self.model)
+            self.multiple = generators.size_multiple(self.model)
         except ValueError as error:
             raise ModelError(f"model {self.name!r}: {error}") from error
         self._dropouts = []
@@ -105,7 +106,7 @@ class Restorer:
         """
         image = _check_image(image)
         height, width = image.shape[:2]
-        padding = [(0, self._padded(side) - side) for side in (height, width)]
+        padding = [(0, self.padded_side(side) - side) for side in (height, width)]
         padded = np.pad(image, [*padding, (0, 0)], mode="reflect")
         for layer, state in self._dropouts:
             layer.seed_generator.state.assign(state)
@@ -152,10 +153,17 @@ class Restorer:
                 raise FileExistsError(f"{destination}: exists already; overwrite=True replaces it")
         return images.write(destination, self(images.read(source)), quality=quality)
 
-    def _padded(self, side):
-        """Side that the network is given: a multiple, and room for the reflections inside."""
-        side = max(side, _SMALLEST, 4 * self._multiple)
-        return math.ceil(side / self._multiple) * self._multiple
+    def padded_side(self, side):
+        """Computes the height or width that the network is given for one of an image.
+
+        Args:
+            side: height or width of the image in pixels.
+
+        Returns:
+            The next multiple that the network takes, with room for the reflections inside it.
+        """
+        side = max(side, _SMALLEST, 4 * self.multiple)
+        return math.ceil(side / self.multiple) * self.multiple
 
     def _run(self, batch):
         """(B, H, W, 3) uint8 -> the same restored, and whether the network's output was finite."""

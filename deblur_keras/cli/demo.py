@@ -31,8 +31,10 @@ def demo(output, model, seed):
       deblur-keras demo
       deblur-keras demo --model runs/mine/generator.keras -o mine --seed 7
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
-    from deblur_keras import demo as demonstration
     from deblur_keras.cli import console
+
+    console.import_tensorflow()
+    from deblur_keras import demo as demonstration
     from deblur_keras.evaluation import model_facts
     from deblur_keras.restorer import ModelError, Restorer
 

@@ -77,8 +77,10 @@ def evaluate(
       deblur-keras evaluate default GOPRO_Large --scale 0.5 -o scores
       deblur-keras evaluate runs/mine/generator.keras pairs -o scores --save-images
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
-    from deblur_keras import datasets, evaluation, images
     from deblur_keras.cli import console
+
+    console.import_tensorflow()
+    from deblur_keras import datasets, evaluation, images
     from deblur_keras.restorer import ModelError, Restorer
 
     if save_images and output is None:

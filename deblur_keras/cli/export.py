@@ -28,6 +28,8 @@ def export(model, output, overwrite):
       deblur-keras export runs/mine/generator.keras -o served/2 --overwrite
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     from deblur_keras.cli import console
+
+    console.import_tensorflow()
     from deblur_keras.export import SIGNATURE, export_saved_model
     from deblur_keras.restorer import ModelError
 

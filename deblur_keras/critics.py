@@ -35,7 +35,7 @@ def patch_critic(filters=64, layers=3, norm="instance", name="patch_critic"):
         (1, 35, 35, 1)
 
     Reference:
-        DeblurGAN (Kupyn et al.), section 4.3; Isola et al., "Image-to-Image Translation with
+        DeblurGAN (Kupyn et al.), section 3.2; Isola et al., "Image-to-Image Translation with
         Conditional Adversarial Networks", section 3.2.2.
 
     Note:

@@ -58,7 +58,7 @@ def resnet_generator(
         11378179
 
     Reference:
-        DeblurGAN (Kupyn et al.), section 4.3 and figure 3; the authors' code at publication.
+        DeblurGAN (Kupyn et al.), section 3.2 and figure 3; the authors' code at publication.
 
     Note:
         The paper describes "a convolution layer" a block; the authors' code at publication has two,

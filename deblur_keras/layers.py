@@ -114,7 +114,7 @@ class ClippedAdd(keras.layers.Layer):
     Inputs: ``[image, correction]``, both ``(B, H, W, C)``. Output: ``(B, H, W, C)`` in [-1, 1].
 
     Reference:
-        DeblurGAN (Kupyn et al.), section 4.3, "Network architecture".
+        DeblurGAN (Kupyn et al.), section 3.2, "Network architecture".
     """
 
     def call(self, inputs):

@@ -151,14 +151,18 @@ def to_pixels(batch):
         batch: Images in [-1, 1], float; values outside are clipped.
 
     Returns:
-        A float32 tensor of the same shape that holds whole numbers from 0 to 255.
+        A float32 tensor of the same shape that holds whole numbers from 0 to 255, and NaN where
+        ``batch`` is not finite.
 
     Example:
         >>> import numpy as np
         >>> [float(level) for level in to_pixels(np.array([-1.0, 0.1, 3.0], "float32"))]
         [0.0, 140.0, 255.0]
     """
-    return ops.cast(images.to_uint8(ops.convert_to_tensor(batch)), "float32")
+    batch = ops.convert_to_tensor(batch)
+    pixels = ops.cast(images.to_uint8(batch), "float32")
+    # A cast makes some grey level of NaN, and a broken network would get a score.
+    return ops.where(ops.isfinite(batch), pixels, float("nan"))
 
 
 @keras.saving.register_keras_serializable("deblur_keras")

@@ -6,6 +6,7 @@ Also where the VGG weights come from, which are the one thing this library canno
 import logging
 import os
 import re
+import zipfile
 from pathlib import Path
 
 import keras
@@ -56,13 +57,13 @@ class PerceptualLoss:
         >>> content(sharp, restored)  # (B, H, W, 3) in [-1, 1] -> (B,)  # doctest: +SKIP
 
     Reference:
-        DeblurGAN (Kupyn et al.), equation 4; Johnson et al., "Perceptual Losses for Real-Time Style
-        Transfer and Super-Resolution", section 3.2.
+        DeblurGAN (Kupyn et al.), section 3.1, "Content loss"; Johnson et al., "Perceptual Losses
+        for Real-Time Style Transfer and Super-Resolution", section 3.2.
 
     Note:
         The authors feed images in [-1, 1] to torchvision's VGG19; Keras has the original Caffe
         network, fed with 0 to 255 less the mean, BGR, whose features are far larger. Left as they
-        are, the content weight of 100 would be about 16,000 in the authors' unit and the
+        are, their squared differences are 16,256 times as large, and beside 100 of these the
         adversarial loss would never be heard. ``feature_scale`` is therefore 1 / 127.5, the number
         of grey levels in one unit of [-1, 1]: a ReLU network is homogeneous when its biases are
         scaled along, so this gives exactly the features of the Caffe network rewritten for images
@@ -177,11 +178,17 @@ def _from_file(path):
             f"No weights file at {path}. Give an .npz, .h5 or .weights.h5 file of the network in "
             "Keras's layer names, or weights='imagenet' for Keras's own."
         )
-    if path.suffix == ".npz":
-        with np.load(path) as arrays:
-            return _by_layer((name, arrays[name]) for name in arrays.files)
-    if path.suffix in (".h5", ".hdf5"):
-        return _by_layer(_hdf5_arrays(path))
+    try:
+        if path.suffix == ".npz":
+            with np.load(path) as arrays:
+                return _by_layer((name, arrays[name]) for name in arrays.files)
+        if path.suffix in (".h5", ".hdf5"):
+            return _by_layer(_hdf5_arrays(path))
+    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} is not a readable {path.suffix} file of weights ({error}). Give another file, "
+            "or weights='imagenet' for Keras's own."
+        ) from error
     raise ValueError(f"Weights are read from .npz, .h5 or .weights.h5; received {path.name}.")
 
 

@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import pytest
 import tensorflow as tf
 
 
@@ -11,3 +12,14 @@ def pytest_configure():
     """Splits the CPU before TensorFlow has started, the only time at which it can be."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture
+def mirrored():
+    """Two replicas on two logical CPUs.
+
+    Without collectives: TensorFlow keeps their shapes for the life of the process, and a second
+    strategy over the same devices, as in the next test, would wait for the first one's.
+    """
+    devices = [device.name for device in tf.config.list_logical_devices("CPU")[:2]]
+    return tf.distribute.MirroredStrategy(devices, tf.distribute.ReductionToOneDevice())

@@ -3,6 +3,7 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from networks import CRITICS, GENERATORS
 
 from deblur_keras import images
@@ -129,6 +130,20 @@ def test_training_state_is_written_within_an_epoch(tmp_path):
     second = trainer(seed=2)
     assert TrainingState(second, tmp_path).restore() == 0
     assert int(second.generator_optimizer.iterations) == 1
+
+
+def test_callbacks_work_on_mirrored_devices(mirrored, tmp_path):
+    with mirrored.scope():
+        made = trainer()
+    state = TrainingState(made, tmp_path / "state", every=1)
+    sheets = SampleSheets(tmp_path / "samples", (BLURRED, SHARP), every=1)
+    saver = SaveGenerator(tmp_path, monitor="psnr")
+    pairs = tf.data.Dataset.from_tensors((BLURRED, SHARP))
+    made.fit(pairs, verbose=0, callbacks=[LinearDecay(), saver, state, sheets])
+    second = trainer(seed=2)  # goes on with one device
+    assert TrainingState(second, tmp_path / "state").restore() == 1
+    for a, b in zip(made.generator.get_weights(), second.generator.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_training_state_without_a_checkpoint_says_so(tmp_path):

@@ -117,11 +117,8 @@ def test_logged_losses_add_up():
     assert logs["generator_loss"] == pytest.approx(total, rel=1e-5)
 
 
-def test_losses_are_divided_by_the_replicas_once():
+def test_losses_are_divided_by_the_replicas_once(mirrored):
     """Two replicas with half the batch each: the weights of one device with the whole batch."""
-    devices = tf.config.list_logical_devices("CPU")
-    if len(devices) < 2:
-        pytest.skip("needs two logical devices, which tests/conftest.py makes")
     blurred, sharp = data(count=4)
     plain = {"adversarial": WassersteinGP(weight=0.0), "content": "mse", "content_weight": 10.0}
 
@@ -133,9 +130,21 @@ def test_losses_are_divided_by_the_replicas_once():
         return made.generator.get_weights() + made.critic.get_weights()
 
     one = weights(tf.distribute.get_strategy())
-    two = weights(tf.distribute.MirroredStrategy([device.name for device in devices[:2]]))
+    two = weights(mirrored)
     for a, b in zip(one, two, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_both_losses_are_scaled_for_float16():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        made = trainer(critic_steps=1)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for optimizer in (made.generator_optimizer, made.critic_optimizer):
+        assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    logs = made.train_on_batch(*data(), return_dict=True)
+    assert all(np.isfinite(value) for value in logs.values())
 
 
 def test_evaluate_scores_without_training():
@@ -166,7 +175,7 @@ def test_the_same_seed_gives_the_same_step(mode):
 
 
 def test_wrong_arguments_are_named():
-    made = trainer()
+    made = trainer(run_eagerly=True)
     with pytest.raises(ValueError, match="critic_steps must be at least 1"):
         made.compile(critic_steps=0)
     with pytest.raises(ValueError, match="content_weight must not be negative"):
@@ -174,6 +183,10 @@ def test_wrong_arguments_are_named():
     shared = paper_adam()
     with pytest.raises(ValueError, match="an optimizer each"):
         made.compile(generator_optimizer=shared, critic_optimizer=shared)
+    with pytest.raises(ValueError, match="sample weights too"):
+        made.train_on_batch(*data(), sample_weight=np.ones(2))
+    with pytest.raises(ValueError, match="no sharp images"):
+        made.train_on_batch(data()[0])
     grey = keras.Sequential([keras.Input((None, None, 1)), keras.layers.Conv2D(1, 4)])
     with pytest.raises(ValueError, match="must take what the generator gives"):
         DeblurGAN(made.generator, grey)

@@ -57,8 +57,10 @@ def test_split_below_the_sides(tmp_path):
         for seed, side in enumerate("AB"):
             images.write(tmp_path / side / split / f"{name}.png", picture(seed))
     assert names(datasets.pairs(tmp_path, split="train")) == ["1"]
-    assert names(datasets.pairs(tmp_path)) == ["test/2", "train/1"]
-    with pytest.raises(DatasetError, match="no split 'val'; present: test, train"):
+    assert datasets.splits(tmp_path) == ["train", "test"]
+    with pytest.raises(DatasetError, match="holds the splits train, test; say which one"):
+        datasets.pairs(tmp_path)  # never both at once: a model would be scored on what it saw
+    with pytest.raises(DatasetError, match="no split 'val'; present: train, test"):
         datasets.pairs(tmp_path, split="val")
 
 

@@ -64,6 +64,15 @@ def test_equal_images_are_infinite_db_and_ssim_one():
     assert value == pytest.approx(1.0, abs=1e-5)
 
 
+def test_a_broken_network_has_no_score():
+    sharp = np.zeros((2, 16, 16, 3), "float32")
+    restored = sharp.copy()
+    restored[1, 3, 4, 0] = np.nan
+    for metric in (metrics.PSNR(), metrics.SSIM()):
+        metric.update_state(sharp, restored)
+        assert np.isnan(float(metric.result()))
+
+
 @pytest.mark.parametrize(("first", "second"), [(60, 180), (0, 255), (250, 255)])
 def test_ssim_of_two_flat_images_is_the_luminance_term(first, second):
     dark, light = (np.full((1, 12, 15, 3), level, "uint8") for level in (first, second))

@@ -201,10 +201,20 @@ def test_side_by_side_files_and_lists_of_pairs(tmp_path):
             np.testing.assert_array_equal(blurred[0], sharp // 2)
 
 
-def test_a_file_that_breaks_later_is_named(tmp_path):
+def test_a_file_that_breaks_later_is_named_once_and_passed_over(tmp_path, caplog):
     dataset = datasets.paired(write_pairs(tmp_path), crop=16, scale=1.0)
     (tmp_path / "blur" / "2.png").write_bytes(b"\x89PNG broken")
-    with pytest.raises(tf.errors.OpError, match=r"blur/2\.png"):
+    for _ in range(2):
+        assert len(list(dataset)) == len(dataset)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "blur/2.png" in message and "another one is used" in message
+
+
+def test_when_every_file_is_broken_one_is_named(tmp_path):
+    dataset = datasets.paired(write_pairs(tmp_path, 1), crop=16, scale=1.0)
+    for path in (tmp_path / "blur").iterdir():
+        path.write_bytes(b"\x89PNG broken")
+    with pytest.raises(tf.errors.OpError, match=r"blur/\d\.png"):
         list(dataset)
 
 

@@ -120,16 +120,73 @@ def test_pairs_and_photographs_are_mixed_two_to_one(photographs):
     [
         ([], "Nothing to train on"),
         (["--data", "{root}/sharp"], "found no image pairs"),
-        (["--data", "{root}/pairs", "--penalty-weight", -1], "must not be negative"),
+        (["--data", "{root}/pairs", "--crop", 30], "multiples of 4; received a crop of 30. Use 28"),
+        (
+            ["--data", "{root}/pairs", "--content", "perceptual", "--vgg", "{broken}"],
+            "readable .h5",
+        ),
         (["--resume"], "No run in"),
     ],
 )
 def test_what_cannot_be_trained_is_explained(arguments, message, photographs, tmp_path):
-    filled = [str(argument).format(root=photographs) for argument in arguments]
-    result = call(*filled, "-o", tmp_path / "run", "--content", "mse")
+    broken = tmp_path / "vgg.h5"
+    broken.write_bytes(b"no HDF5")
+    filled = [str(argument).format(root=photographs, broken=broken) for argument in arguments]
+    result = call("--content", "mse", *filled, "-o", tmp_path / "run")
     assert result.exit_code == 1
     assert message in result.output
-    assert not (tmp_path / "run" / "generator.keras").exists()
+    assert not (tmp_path / "run").exists()  # it can be started again
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--penalty-weight", -1], ["--epochs", 0], ["--generator", "compact", "--blocks", 3]],
+)
+def test_wrong_options_are_wrong_usage(arguments, photographs, tmp_path):
+    result = call("--data", photographs / "pairs", "-o", tmp_path / "run", *arguments)
+    assert result.exit_code == 2
+    assert arguments[-2] in result.output
+
+
+def test_a_run_that_dies_at_its_first_step_goes_on(photographs, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+
+    def crash(self, batch, logs=None):
+        raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.cb.SampleSheets, "on_train_batch_end", crash)
+        result = call("--data", photographs / "pairs", "-o", run, *SMALL, "--epochs", 1)
+    assert result.exit_code == 1 and "power cut" in result.output
+    # Also from another folder, and with data that have moved.
+    monkeypatch.chdir(tmp_path)
+    result = call("--resume", "-o", "run", "--data", photographs / "pairs" / "train" / "scene")
+    assert result.exit_code == 0, result.output
+
+
+def test_a_run_that_diverges_stops_and_keeps_what_was_good(photographs, tmp_path, monkeypatch):
+    def poison(self, data):
+        return {"generator_loss": float("nan"), "psnr": 20.0}
+
+    run = tmp_path / "run"
+    monkeypatch.setattr(runs.DeblurGAN, "train_step", poison)
+    result = call("--data", photographs / "pairs", "-o", run, *SMALL)
+    assert result.exit_code == 1
+    assert "diverged: generator_loss no longer finite" in result.output
+    assert not (run / "generator.keras").exists()
+    assert (run / "state" / "checkpoint").exists()
+
+
+def test_a_continued_stream_shows_new_crops(photographs):
+    config = runs.RunConfig(
+        photographs=str(photographs / "sharp"), crop=16, steps_per_epoch=2, batch=5
+    )
+    seen = []
+    for updates in (0, 2):
+        stream, _, _ = runs._data(config, first_epoch=updates // 2, updates=updates)
+        seen.append([batch[1].numpy() for batch in stream.take(2)])
+    for old in seen[0]:
+        assert not any(np.array_equal(old, new) for new in seen[1])
 
 
 def test_an_interrupted_run_is_kept_and_goes_on(photographs, tmp_path, monkeypatch):

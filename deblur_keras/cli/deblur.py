@@ -72,7 +72,9 @@ class _Outcome:
     is_flag=True,
     help="Keep the generator's dropout active, as DeblurGAN does.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of that dropout.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of that dropout."
+)
 def deblur(inputs, output, model, overwrite, suffix, kind, quality, restore_with_dropout, seed):
     """Restores blurred photographs.
 

@@ -17,7 +17,13 @@ import click
 @click.option(
     "--model", default="default", show_default=True, help="Weights that ship, or a .keras file."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the synthetic blur.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the synthetic blur.",
+)
 def demo(output, model, seed):
     """Restore blurred photographs that need no download, and score them.
 

@@ -45,7 +45,11 @@ import click
     help="Keep the model's dropout active, as some of the papers do.",
 )
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Seed of --restore-with-dropout."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of --restore-with-dropout.",
 )
 @click.option("--save-images", is_flag=True, help="Write OUTPUT/restored/<name>.png too.")
 @click.option("--overwrite", is_flag=True, help="Replace the scores of an earlier run in OUTPUT.")
@@ -91,12 +95,14 @@ def evaluate(
                 raise console.fail(
                     f"{output / name} exists already; choose another folder, or add --overwrite."
                 )
-    if split is None and (data / "test").is_dir():
-        split = "test"
     try:
+        if split is None and "test" in datasets.splits(data, blur):
+            split = "test"
         pairs = _spread(datasets.pairs(data, split=split, blur=blur), limit)
         restorer = Restorer(model, restore_with_dropout, seed if restore_with_dropout else None)
-    except (datasets.DatasetError, images.ImageError, ModelError) as error:
+        if output is not None:
+            output.mkdir(parents=True, exist_ok=True)  # fails now rather than after the scoring
+    except (datasets.DatasetError, images.ImageError, ModelError, OSError) as error:
         raise console.fail(error) from error
 
     facts = {

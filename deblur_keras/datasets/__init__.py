@@ -5,11 +5,11 @@
 
 import importlib
 
-from deblur_keras.datasets.layouts import DatasetError, Pair, pairs
+from deblur_keras.datasets.layouts import DatasetError, Pair, pairs, splits
 
 _PIPELINES = ("averaged", "mix", "paired", "synthetic")
 
-__all__ = ["DatasetError", "Pair", "averaged", "mix", "paired", "pairs", "synthetic"]
+__all__ = ["DatasetError", "Pair", "averaged", "mix", "paired", "pairs", "splits", "synthetic"]
 
 
 def __getattr__(name):

@@ -125,12 +125,35 @@ def pairs(directory, split=None, blur="blur"):
     return sorted(found, key=lambda pair: pair.name)
 
 
+def splits(directory, blur="blur"):
+    """Names the splits of a directory of pairs.
+
+    Args:
+        directory: As in `pairs`.
+        blur: As in `pairs`.
+
+    Returns:
+        List of names out of ``SPLITS``, in that order: sub-folders of the directory, or of both its
+        sides; empty where there are none.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     (Path(folder) / "train").mkdir()
+        ...     splits(folder)
+        ['train']
+    """
+    parents = _sides_of(Path(directory), blur) or (Path(directory),)
+    return [name for name in SPLITS if all((parent / name).is_dir() for parent in parents)]
+
+
 def _choose_split(directory, split, blur):
     """Returns the folder to search, and the folder that must come next below each side, or None."""
-    present = [name for name in SPLITS if (directory / name).is_dir()]
+    present = splits(directory, blur)
     sides = _sides_of(directory, blur)
     if split is None:
-        if len(present) > 1 and not sides:
+        if len(present) > 1:
             raise DatasetError(
                 f"{directory}: holds the splits {', '.join(present)}; say which one to use"
                 f" (split={present[0]!r})"

@@ -79,7 +79,7 @@ def paired(
         TensorShape([1, 32, 32, 3])
 
     Reference:
-        Kupyn et al., "DeblurGAN", section 4: crops of 256x256 from GoPro images reduced by two.
+        Kupyn et al., "DeblurGAN", section 5: crops of 256x256 from GoPro images reduced by two.
 
     Note:
         The authors' code never draws the last row and column of positions; here all are drawn.
@@ -160,7 +160,7 @@ def synthetic(
         -1.0
 
     Reference:
-        Kupyn et al., "DeblurGAN", section 3.3 and algorithm 1: random trajectories.
+        Kupyn et al., "DeblurGAN", section 4 and algorithm 1: random trajectories.
     """
     options = streams.Options(
         crop, batch, scale, flip, seed, shuffle, repeat, cache, fixed, first_epoch
@@ -323,7 +323,7 @@ def mix(datasets, weights=None, seed=0):
         True
 
     Reference:
-        Kupyn et al., "DeblurGAN", section 4: DeblurGAN-Comb, synthetic and real pairs at 2:1.
+        Kupyn et al., "DeblurGAN", section 5: DeblurGAN-Comb, synthetic and real pairs at 2:1.
     """
     datasets = list(datasets)
     weights = np.ones(len(datasets)) if weights is None else np.asarray(weights, float)

@@ -141,6 +141,7 @@ def stream(visit, count, options):
     """Builds the dataset that calls ``visit(generator, index, number of the visit)``."""
     if not count:
         raise layouts.DatasetError("expected at least one image to train on, got none")
+    told = set()
     epochs = itertools.repeat(options.first_epoch)
     if not options.fixed:
         epochs = itertools.count(options.first_epoch)
@@ -153,10 +154,22 @@ def stream(visit, count, options):
         for position, index in enumerate(indices):
             yield np.array([epoch, epoch * count + position, index])
 
+    def visit_readable(generator, index, number):
+        # One broken file in a long training is passed over for the next one, and named once.
+        for offset in range(count):
+            try:
+                return visit(generator, (index + offset) % count, number)
+            except (images.ImageError, layouts.DatasetError) as error:
+                last = error
+                if str(error) not in told:
+                    told.add(str(error))
+                    _logger.warning("%s; another one is used in its place", error)
+        raise last
+
     def draw(ticket):
         epoch, number, index = map(int, ticket)
         generator = np.random.default_rng([_VISIT, options.seed, epoch, index])
-        both = visit(generator, index, number)
+        both = visit_readable(generator, index, number)
         if options.flip and generator.random() < 0.5:
             both = [image[:, ::-1] for image in both]
         return [images.to_float(image) for image in both]

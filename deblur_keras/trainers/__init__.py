@@ -1,7 +1,8 @@
 """Trainers: ``keras.Model``s whose ``train_step`` is a paper's algorithm, and what runs them.
 
 Public names: `DeblurGAN`, `paper_adam`; the objectives `AdversarialObjective` and `WassersteinGP`;
-the callbacks `LinearDecay`, `SaveGenerator`, `SampleSheets` and `TrainingState`; and `runs`, which
+the callbacks `LinearDecay`, `SaveGenerator`, `SampleSheets`, `StopOnDivergence` and
+`TrainingState`; and `runs`, which
 the ``train`` command is made of.
 """
 
@@ -13,6 +14,7 @@ _NAMES = {
     "LinearDecay": "callbacks",
     "SampleSheets": "callbacks",
     "SaveGenerator": "callbacks",
+    "StopOnDivergence": "callbacks",
     "TrainingState": "callbacks",
     "WassersteinGP": "objectives",
     "paper_adam": "deblurgan",

@@ -30,7 +30,7 @@ class LinearDecay(keras.callbacks.Callback):
         0.99333
 
     Reference:
-        DeblurGAN (Kupyn et al.), section 5.2.
+        DeblurGAN (Kupyn et al.), section 5.
 
     Note:
         The authors' code lowers the rate after an epoch, so epoch 151 still has the full one.
@@ -126,21 +126,22 @@ class SampleSheets(keras.callbacks.Callback):
         self.every = every
         self._written = None
 
+    def on_train_begin(self, logs=None):
+        """Counts from where the run is."""
+        self._written = _updates(self.model.generator_optimizer)
+
     def on_train_batch_end(self, batch, logs=None):
         """Writes a sheet each ``every`` updates."""
-        if self._step() % self.every == 0:
+        if _updates(self.model.generator_optimizer) // self.every > self._written // self.every:
             self._write()
 
     def on_train_end(self, logs=None):
         """Writes the last sheet."""
-        if self._written != self._step():
+        if self._written != _updates(self.model.generator_optimizer):
             self._write()
 
-    def _step(self):
-        return int(self.model.generator_optimizer.iterations)
-
     def _write(self):
-        self._written = self._step()
+        self._written = _updates(self.model.generator_optimizer)
         restored = np.concatenate(
             [self.model.generator(one[None], training=False) for one in self.blurred]
         )
@@ -183,6 +184,7 @@ class TrainingState(keras.callbacks.Callback):
         )
         self._manager = tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=2)
         self._best_source = None
+        self._saved = _updates(self._optimizer)
 
     def watch(self, saver):
         """Takes the best value so far from a `SaveGenerator`, to keep it across interruptions."""
@@ -196,6 +198,7 @@ class TrainingState(keras.callbacks.Callback):
 
         Raises:
             FileNotFoundError: If there is no checkpoint.
+            tf.errors.OpError: If it is damaged.
         """
         latest = self._manager.latest_checkpoint
         if latest is None:
@@ -204,17 +207,19 @@ class TrainingState(keras.callbacks.Callback):
                 "be continued. Start the run without --resume."
             )
         self._manager.checkpoint.restore(latest).assert_existing_objects_matched()
+        self._saved = _updates(self._optimizer)
         return int(self.epoch.numpy())
 
     def save(self):
         """Writes a checkpoint now."""
+        self._saved = _updates(self._optimizer)
         if self._best_source is not None:
             self.best.assign(self._best_source.best)
         self._manager.save()
 
     def on_train_batch_end(self, batch, logs=None):
         """Writes a checkpoint each ``every`` updates."""
-        if int(self._optimizer.iterations) % self.every == 0:
+        if _updates(self._optimizer) // self.every > self._saved // self.every:
             self.save()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -227,6 +232,28 @@ def _random_states(trainer):
     """Collects the states of all random generators, which Keras does not put into checkpoints."""
     states = [v for v in trainer.variables if v.name == "seed_generator_state"]
     return [state.value for state in states]
+
+
+class StopOnDivergence(keras.callbacks.Callback):
+    """Ends the training when a loss is no longer a finite number, before anything is saved of it.
+
+    Raises:
+        FloatingPointError: In ``fit``, naming the losses and what usually helps.
+    """
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Looks at the logged losses."""
+        broken = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
+        if broken:
+            raise FloatingPointError(
+                f"The training diverged: {', '.join(broken)} no longer finite after "
+                f"{_updates(self.model.optimizer)} updates. What was saved before is kept. A lower "
+                "learning rate, a larger gradient penalty or a larger batch usually helps."
+            )
+
+
+def _updates(optimizer):
+    return int(optimizer.iterations.numpy())  # int() alone fails on a mirrored variable
 
 
 def _psnr_caption(sharp, image):

@@ -11,8 +11,8 @@ class DeblurGAN(keras.Model):
     """Trains a generator to restore blurred photographs, against a critic (WGAN-GP by default).
 
     ``generator_loss = adversarial_weight * adversarial_loss + content_weight * content_loss``. The
-    trainer is an ordinary ``keras.Model``: ``compile``, ``fit`` and callbacks work as usual, and
-    ``trainer.generator`` is what is kept in the end.
+    trainer is a ``keras.Model`` for ``compile``, ``fit``, ``evaluate`` and ``predict``; what is
+    kept in the end is ``trainer.generator``, and `TrainingState` keeps what a run needs to go on.
 
     Args:
         generator: A model, ``(B, H, W, 3) -> (B, H, W, 3)`` in [-1, 1].
@@ -30,7 +30,7 @@ class DeblurGAN(keras.Model):
         >>> trainer.generator.save("generator.keras")  # doctest: +SKIP
 
     Reference:
-        DeblurGAN (Kupyn et al.), section 4 and equation 2.
+        DeblurGAN (Kupyn et al.), section 3.1.
     """
 
     def __init__(self, generator, critic, seed=0, name="deblurgan", **kwargs):
@@ -89,7 +89,11 @@ class DeblurGAN(keras.Model):
             optimizer=generator_optimizer or paper_adam(), jit_compile=jit_compile, **kwargs
         )
         self.generator_optimizer = self.optimizer
-        self.critic_optimizer = critic_optimizer or paper_adam()
+        self.critic_optimizer = keras.optimizers.get(critic_optimizer or paper_adam())
+        # Keras scales the loss of float16 for the one optimizer that it knows.
+        scaling = keras.optimizers.LossScaleOptimizer
+        if isinstance(self.optimizer, scaling) and not isinstance(self.critic_optimizer, scaling):
+            self.critic_optimizer = scaling(self.critic_optimizer)
         # Built now, so that a checkpoint has something to restore into before the first step.
         self.generator_optimizer.build(self.generator.trainable_variables)
         self.critic_optimizer.build(self.critic.trainable_variables)
@@ -133,7 +137,7 @@ class DeblurGAN(keras.Model):
         Returns:
             The logged averages by name.
         """
-        blurred, sharp, _ = keras.utils.unpack_x_y_sample_weight(data)
+        blurred, sharp = _unpack(data)
         with tf.GradientTape() as tape:
             restored = self.generator(blurred, training=True)
             with tape.stop_recording():
@@ -184,7 +188,7 @@ class DeblurGAN(keras.Model):
         Returns:
             ``content_loss``, ``psnr`` and ``ssim``.
         """
-        blurred, sharp, _ = keras.utils.unpack_x_y_sample_weight(data)
+        blurred, sharp = _unpack(data)
         restored = self.generator(blurred, training=False)
         self.loss_trackers["content_loss"].update_state(self.content(sharp, restored))
         self._track_quality(sharp, restored)
@@ -194,6 +198,16 @@ class DeblurGAN(keras.Model):
     def _track_quality(self, sharp, restored):
         for tracker in self.quality_trackers.values():
             tracker.update_state(sharp, restored)
+
+
+def _unpack(data):
+    blurred, sharp, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    if sharp is None or sample_weight is not None:
+        raise ValueError(
+            "DeblurGAN trains on batches of (blurred, sharp), without sample weights; received "
+            f"{'no sharp images' if sharp is None else 'sample weights too'}."
+        )
+    return blurred, sharp
 
 
 def paper_adam(learning_rate=1e-4):
@@ -206,6 +220,6 @@ def paper_adam(learning_rate=1e-4):
         A ``keras.optimizers.Adam``.
 
     Reference:
-        DeblurGAN (Kupyn et al.), section 5.2, and its authors' code at publication.
+        DeblurGAN (Kupyn et al.), section 5, and its authors' code at publication.
     """
     return keras.optimizers.Adam(learning_rate, beta_1=0.5, beta_2=0.999, epsilon=1e-8)

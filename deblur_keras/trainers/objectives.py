@@ -77,7 +77,7 @@ class WassersteinGP(AdversarialObjective):
 
     Reference:
         Gulrajani et al., "Improved Training of Wasserstein GANs", equation 3; DeblurGAN (Kupyn et
-        al.), equation 3, and its authors' code at publication.
+        al.), equation 4 and section 3.1, and its authors' code at publication.
     """
 
     MODES = ("per_sample", "pixelwise")

@@ -18,6 +18,10 @@ from deblur_keras.trainers.deblurgan import DeblurGAN, paper_adam
 from deblur_keras.trainers.objectives import WassersteinGP
 
 SAMPLES = 8
+# SSIM needs 11 pixels, and the networks' reflections and strides a little more.
+_SMALLEST_CROP = 16
+# Where the data lie may change between two parts of a run; what was trained how may not.
+_MAY_CHANGE = ("epochs", "sample_every", "data", "photographs", "validation", "vgg")
 # Paper 003 mixes synthetic and real pairs 2 to 1 ("DeblurGAN-Comb").
 SYNTHETIC_TO_REAL = (2, 1)
 
@@ -33,8 +37,8 @@ class RunConfig:
     Attributes:
         data: Folder of blurred and sharp pairs, as `datasets.pairs` understands it.
         photographs: Folder of sharp photographs to blur at random; with ``data``, both are mixed.
-        validation: Folder of pairs to score after each epoch; the ``test`` split of ``data`` if
-            there is one.
+        validation: Folder of pairs to score after each epoch; if not given, the ``val`` or
+            ``valid`` split of ``data`` if there is one, else ``test``.
         blur: Blurred side of GoPro, ``"blur"`` or ``"blur_gamma"``.
         generator: ``"resnet"`` (the paper's) or ``"compact"`` (small, for training without a GPU).
         filters: Channels of the ResNet generator's first convolution.
@@ -104,12 +108,14 @@ def train(config, directory, verbose="auto", resume=False):
         RunError: If the folder holds a run and ``resume`` is off, or the configuration has no data
             or disagrees with the run that is to be continued.
         FileNotFoundError: If there is nothing to continue.
+        FloatingPointError: If the training diverges; see `callbacks.StopOnDivergence`.
         DatasetError: If the data cannot be used; see `datasets.pairs`.
     """
     directory = Path(directory)
     keras.utils.set_random_seed(config.seed)
     _check_folder(config, directory, resume)
     trainer = build(config)
+    _check_crop(config, trainer.generator)
     state = cb.TrainingState(trainer, directory / "state")
     first_epoch = state.restore() if resume else 0
     if first_epoch >= config.epochs:
@@ -117,7 +123,12 @@ def train(config, directory, verbose="auto", resume=False):
             f"The run in {directory} has finished its {first_epoch} epochs; continue it with a "
             f"larger --epochs than {config.epochs}."
         )
-    training, validation, steps = _data(config, first_epoch)
+    updates = int(trainer.generator_optimizer.iterations.numpy())
+    training, validation, steps = _data(config, first_epoch, updates)
+    samples = _samples(config, validation)
+    # From here on the folder is a run that --resume can continue, whatever happens.
+    if not resume:
+        state.save()
     _write_config(config, directory)
 
     saver = cb.SaveGenerator(
@@ -135,13 +146,13 @@ def train(config, directory, verbose="auto", resume=False):
             steps_per_epoch=steps,
             validation_data=validation,
             verbose=verbose,
+            shuffle=False,  # the streams shuffle by themselves
             callbacks=[
                 cb.LinearDecay(config.learning_rate, config.epochs - half, half),
+                cb.StopOnDivergence(),  # before anything is saved
                 saver,
                 state,  # behind the saver, whose best value it keeps
-                cb.SampleSheets(
-                    directory / "samples", _samples(config, validation), config.sample_every
-                ),
+                cb.SampleSheets(directory / "samples", samples, config.sample_every),
                 keras.callbacks.CSVLogger(directory / "history.csv", append=resume),
                 keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False),
             ],
@@ -205,7 +216,12 @@ def read_config(directory):
     path = Path(directory) / "config.json"
     if not path.is_file():
         raise RunError(f"No run in {directory}: {path.name} is missing. Start it without --resume.")
-    values = json.loads(path.read_text())
+    try:
+        values = json.loads(path.read_text())
+    except ValueError as error:
+        raise RunError(f"{path} is not readable as JSON ({error}); restore it.") from error
+    if not isinstance(values, dict):
+        raise RunError(f"{path} does not hold the fields of a run; restore it.")
     version = values.pop("deblur_keras", "unknown")
     known = {field.name for field in dataclasses.fields(RunConfig)}
     if unknown := sorted(set(values) - known):
@@ -238,7 +254,7 @@ def _check_folder(config, directory, resume):
     changed = [
         f"{name} was {before[name]!r}, now {value!r}"
         for name, value in dataclasses.asdict(config).items()
-        if name not in ("epochs", "vgg", "sample_every") and before[name] != value
+        if name not in _MAY_CHANGE and before[name] != value
     ]
     if changed:
         raise RunError(
@@ -246,22 +262,39 @@ def _check_folder(config, directory, resume):
         )
 
 
-def _data(config, first_epoch):
+def _check_crop(config, generator):
+    multiple = generators.size_multiple(generator)
+    if config.crop < _SMALLEST_CROP or config.crop % multiple:
+        below = max(config.crop // multiple * multiple, _SMALLEST_CROP)
+        raise RunError(
+            f"The {config.generator} generator trains on crops of at least {_SMALLEST_CROP} pixels "
+            f"a side, in multiples of {multiple}; received a crop of {config.crop}. Use "
+            f"{below} or {below + multiple}."
+        )
+
+
+def _data(config, first_epoch, updates=0):
     """Makes the training stream, the validation stream (or None), and the steps of an epoch."""
+
+    def begin(count):
+        # A stream that repeats counts passes over its own images, which are not the run's epochs.
+        return math.ceil(updates * config.batch / count) if repeat else first_epoch
+
     common = {"crop": config.crop, "batch": config.batch, "seed": config.seed}
     pairs = _training_pairs(config)
     mixing = bool(pairs and config.photographs)
     repeat = mixing or config.steps_per_epoch is not None
     streams = []
     if config.photographs:
-        streams.append(
-            datasets.synthetic(config.photographs, repeat=repeat, first_epoch=first_epoch, **common)
-        )
+        photographs = [source.path for source in images.find([config.photographs])]
+        if not photographs:
+            raise RunError(f"{config.photographs}: there are no photographs to train on.")
+        first = begin(len(photographs))
+        streams.append(datasets.synthetic(photographs, repeat=repeat, first_epoch=first, **common))
     if pairs:
+        first = begin(len(pairs))
         streams.append(
-            datasets.paired(
-                pairs, scale=config.scale, repeat=repeat, first_epoch=first_epoch, **common
-            )
+            datasets.paired(pairs, scale=config.scale, repeat=repeat, first_epoch=first, **common)
         )
     training, steps = streams[-1], config.steps_per_epoch
     if mixing:
@@ -285,20 +318,19 @@ def _data(config, first_epoch):
 def _training_pairs(config):
     if not config.data:
         return []
-    split = "train" if _has_split(config.data, "train") else None
+    split = "train" if "train" in datasets.splits(config.data, config.blur) else None
     return datasets.pairs(config.data, split=split, blur=config.blur)
 
 
 def _validation_pairs(config):
     if config.validation:
         return datasets.pairs(config.validation, blur=config.blur)
-    if config.data and _has_split(config.data, "test"):
-        return datasets.pairs(config.data, split="test", blur=config.blur)
+    if config.data:
+        # A set of its own to choose the best weights by, before the one to report on.
+        present = [s for s in datasets.splits(config.data, config.blur) if s != "train"]
+        for split in sorted(present, key=lambda split: split == "test"):
+            return datasets.pairs(config.data, split=split, blur=config.blur)
     return []
-
-
-def _has_split(directory, split):
-    return (Path(directory) / split).is_dir()
 
 
 def _samples(config, validation):

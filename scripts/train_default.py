@@ -35,14 +35,19 @@ def main(photographs, frames, pairs, validation, output, start, steps, learning_
 
     keras.utils.set_random_seed(seed)
     common = {"crop": crop, "repeat": True, "cache": True}
+    # Strong and weak camera shake, hardly any (a sharp photograph must stay as it is), real motion,
+    # and all of it enlarged too: the frames and pairs at hand are small and crisp, photographs not.
     streams = {
-        datasets.synthetic(list(photographs), scale=(0.5, 0.75, 1.0), noise=(0.0, 3.0),
-                           seed=seed, **common): 4,
-        datasets.synthetic(list(photographs), scale=(0.5, 1.0), max_length=25.0, gamma=1.0,
-                           seed=seed + 1, **common): 1,
-        datasets.averaged(frames, scale=1.0, gamma=1.0, seed=seed + 2, **common): 3,
-        datasets.averaged(frames, window=(3, 15), gamma=2.2, seed=seed + 3, **common): 1,
-        datasets.paired(pairs, scale=1.0, seed=seed + 4, **common): 2,
+        datasets.synthetic(list(photographs), scale=(0.5, 0.75, 1.0, 1.5), noise=(0.0, 3.0),
+                           seed=seed, **common): 3,
+        datasets.synthetic(list(photographs), scale=(0.5, 1.0, 2.0), max_length=25.0, gamma=1.0,
+                           seed=seed + 1, **common): 2,
+        datasets.synthetic(list(photographs), scale=(0.5, 1.0, 1.5), max_length=4.0,
+                           noise=(0.0, 2.0), seed=seed + 2, **common): 1,
+        datasets.averaged(frames, window=(5, 13), scale=(1.0, 1.5, 2.0), gamma=1.0,
+                          seed=seed + 3, **common): 2,
+        datasets.averaged(frames, window=(3, 15), scale=(1.0, 2.0), seed=seed + 4, **common): 1,
+        datasets.paired(pairs, scale=(1.0, 2.0), seed=seed + 5, **common): 2,
     }  # fmt: skip
     mixed = datasets.mix(streams, list(streams.values()), seed=seed)
     training = mixed.unbatch().batch(batch, drop_remainder=True).prefetch(4)

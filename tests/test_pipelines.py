@@ -225,7 +225,7 @@ def test_when_every_file_is_broken_one_is_named(tmp_path):
         {"batch": 0},
         {"crop": None, "batch": 2},
         {"scale": 0},
-        {"scale": 1.5},
+        {"scale": 4.5},
         {"scale": ()},
         {"seed": -1},
         {"first_epoch": -1},

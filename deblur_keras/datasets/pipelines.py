@@ -45,9 +45,10 @@ def paired(
             is smaller after scaling is extended by reflection, which is logged once. None gives
             whole images, their centre cut to a multiple of 16 (``batch`` must be 1).
         batch: Crops per batch. The last batch of an epoch may be smaller.
-        scale: Factor in (0, 1] by which images are reduced first, averaging over areas and rounding
-            to 8 bits; 0.5 is the papers' setting for GoPro. Of several values one is drawn each
-            visit.
+        scale: Factor by which images are resized first: up to 1 by averaging over areas, above 1
+            and up to 4 bicubically, which gives pictures that are soft without motion, as those of
+            many cameras are. 0.5 is the papers' setting for GoPro. Of several values one is drawn
+            each visit.
         flip: Whether to mirror half of the crops left to right.
         seed: Non-negative integer from which everything random follows.
         shuffle: Whether each epoch comes in a fresh random order instead of the given one.

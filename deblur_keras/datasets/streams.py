@@ -39,8 +39,8 @@ class Options:
     def __post_init__(self):
         """Raises ValueError for an argument out of range."""
         self.scales = (self.scale,) if np.isscalar(self.scale) else tuple(self.scale)
-        if not self.scales or not all(0 < scale <= 1 for scale in self.scales):
-            raise ValueError(f"scale must be in (0, 1], or several such values; got {self.scale}")
+        if not self.scales or not all(0 < scale <= 4 for scale in self.scales):
+            raise ValueError(f"scale must be in (0, 4], or several such values; got {self.scale}")
         if self.crop is not None and self.crop < 1:
             raise ValueError(f"crop must be at least 1 pixel, or None; got {self.crop}")
         if self.batch < 1 or (self.crop is None and self.batch != 1):
@@ -111,7 +111,7 @@ class Pictures:
         return self._memory[key, scale]
 
     def _prepare(self, key, scale):
-        return tuple(self._extend(_reduce(image, scale)) for image in self._read(key))
+        return tuple(self._extend(_resize(image, scale)) for image in self._read(key))
 
     def _extend(self, image):
         missing = [max(self._least - side, 0) for side in image.shape[:2]]
@@ -130,11 +130,12 @@ class Pictures:
         return np.pad(image, [*sides, (0, 0)], mode="reflect")
 
 
-def _reduce(image, scale):
+def _resize(image, scale):
     if scale == 1:
         return image
     height, width = (max(round(side * scale), 1) for side in image.shape[:2])
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(image, (width, height), interpolation=kind)
 
 
 def stream(visit, count, options):

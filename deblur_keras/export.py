@@ -85,7 +85,8 @@ def _check_free(directory, overwrite):
         )
     if not overwrite:
         raise FileExistsError(
-            f"{directory}: exists already; choose another folder, or replace it with overwrite"
+            f"{directory}: exists already; choose another folder, or replace it with "
+            "overwrite (--overwrite)"
         )
 
 

@@ -216,6 +216,9 @@ def train(context, output, resume, **options):
         config = runs.RunConfig(**options)
         if resume:
             config = dataclasses.replace(runs.read_config(output), **given)
+        # The pass fails on the critic's gradients, harmlessly, and says so on every user's screen.
+        tf.config.optimizer.set_experimental_options({"remapping": False})
+        click.echo("Preparing; the first update takes up to a minute or two.", err=True)
         verbose = 1 if console.console().is_terminal else 2
         path = runs.train(config, output, verbose=verbose, resume=resume)
     except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """The registry of networks that the save, precision and gradient tests run through.
 
-A new network is one line here: name -> (builder of a small one, its input shape).
+A new network is one line here: name -> builder of a small one that takes images of 32x48; the
+generators also take any size that is a multiple of 8.
 """
 
 from deblur_keras import critics, generators
@@ -10,10 +11,19 @@ GENERATORS = {
     "resnet-resize": lambda: generators.resnet_generator(4, 1, upsampling="resize"),
     "resnet-batch": lambda: generators.resnet_generator(4, 1, norm="batch", dropout=0.0),
     "resnet-plain": lambda: generators.resnet_generator(4, 1, norm="none", skip="none"),
+    "dense": lambda: generators.dense_generator(filters=4, growth=4, depth=3),
+    "dense-plain": lambda: generators.dense_generator(4, 3, 2, norm="none", skip="none"),
+    "unet": lambda: generators.unet_generator(filters=4, levels=3),
+    "unet-batch": lambda: generators.unet_generator(4, 3, norm="batch", skip="none"),
     "compact": lambda: generators.compact_generator(widths=(4, 8), blocks=(1, 2), kernel=3),
 }
 CRITICS = {
     "patch": lambda: critics.patch_critic(filters=4),
     "patch-plain": lambda: critics.patch_critic(filters=4, layers=2, norm="none"),
+    "cyclegan": lambda: critics.cyclegan_discriminator(filters=4, layers=3),
+    "dense-head": lambda: critics.dense_head_discriminator((32, 48), filters=4, units=8),
+    "dense-head-linear": lambda: critics.dense_head_discriminator(
+        (32, 48), 4, 8, norm="instance", head="linear"
+    ),
 }
 NETWORKS = {**GENERATORS, **CRITICS}

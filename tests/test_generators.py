@@ -25,6 +25,70 @@ def test_parameter_counts_of_the_papers(arguments, parameters):
     assert generators.resnet_generator(**arguments).count_params() == parameters
 
 
+@pytest.mark.parametrize(
+    ("arguments", "parameters", "trained"),
+    [
+        ({}, 54_409_603, 54_409_603),
+        # pix2pix prints 54.414 M; the moving averages of its 4,928 channels are not trained.
+        ({"norm": "batch", "skip": "none"}, 54_413_955 + 2 * 4_928, 54_413_955),
+    ],
+)
+def test_parameter_counts_of_pix2pix(arguments, parameters, trained):
+    model = generators.unet_generator(**arguments)
+    assert model.count_params() == parameters
+    assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == trained
+    assert generators.size_multiple(model) == 256
+    assert sum("dropout" in layer.name for layer in model.layers) == 3
+
+
+def test_deblurgan_bce_has_24_convolutions():
+    model = generators.resnet_generator(norm="batch", upsampling="resize")
+    assert sum(isinstance(layer, keras.layers.Conv2D) for layer in model.layers) == 24
+
+
+def test_dense_generator_is_what_the_paper_says_and_light():
+    model = generators.dense_generator()
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds.count("SeparableConv2D") == 2 + 9
+    transposed = [layer for layer in model.layers if "Transpose" in type(layer).__name__]
+    assert [layer.kernel_size for layer in transposed] == [(3, 1), (1, 3)] * 2
+    assert kinds.count("Concatenate") == 9
+    sums = [layer for layer in model.layers if type(layer).__name__ == "Add"]
+    partners = [{tensor._keras_history.operation.name for tensor in x.input} for x in sums]
+    assert partners == [{"transition_relu", "down2_relu"}, {"up1_relu", "down1_relu"}]
+
+    resnet = generators.resnet_generator()
+    assert model.count_params() == 214_307 < 1_500_000
+    cost, reference = (generators.multiply_adds(x, 720, 1280) for x in (model, resnet))
+    assert cost < reference / 10
+
+
+def test_dense_generator_keeps_the_variance_without_norms():
+    model = generators.dense_generator(norm="none", skip="none")
+    block = keras.Model(model.input, model.get_layer("transition_conv").output)
+    assert 0.2 < np.std(block(batch(64, 96))) < 5.0
+
+
+def test_dense_generator_is_aligned():
+    """A dot on the coarsest grid comes out as its own mirror image: nothing is shifted."""
+    model = generators.dense_generator(4, 4, 2, norm="none", skip="none")
+    model.set_weights([np.full(w.shape, 0.05 * (len(w.shape) > 1)) for w in model.weights])
+    dot = np.zeros((1, 64, 64, 3), "float32")
+    dot[0, 32, 32] = 1.0
+    around = np.asarray(model(dot))[0, 16:49, 16:49]
+    assert 1e-6 < around.max() < 0.9
+    for axis in (0, 1):
+        np.testing.assert_allclose(around, np.flip(around, axis), rtol=1e-4, atol=1e-9)
+
+
+def random_weights(model, scale):
+    """Draws all weights; variances must stay positive, or NaN would agree with NaN."""
+    return [
+        RNG.uniform(0.5, 1.5, w.shape) if "variance" in w.path else RNG.normal(0, scale, w.shape)
+        for w in model.weights
+    ]
+
+
 class PyTorchResnet:
     """DeblurGAN's generator in NumPy and SciPy, with PyTorch's conventions of padding."""
 
@@ -46,14 +110,14 @@ class PyTorchResnet:
         return np.stack(channels, axis=-1)[::stride, ::stride]
 
     def transposed(self, x, name):
-        """ConvTranspose2d(kernel 3, stride 2, padding 1, output_padding 1) from its definition."""
+        """ConvTranspose2d(kernel 3 or 4, stride 2, padding 1, to twice the size) by definition."""
         kernel, bias = self.weights[name]
         height, width, _ = x.shape
         out = np.zeros((2 * height, 2 * width, kernel.shape[2]))
         for row in range(height):
             for column in range(width):
-                for ky in range(3):
-                    for kx in range(3):
+                for ky in range(len(kernel)):
+                    for kx in range(len(kernel)):
                         y, z = 2 * row - 1 + ky, 2 * column - 1 + kx
                         if 0 <= y < 2 * height and 0 <= z < 2 * width:
                             out[y, z] += kernel[ky, kx] @ x[row, column]
@@ -94,6 +158,32 @@ def test_resnet_generator_is_the_pytorch_network():
     assert np.abs(expected - image[0]).mean() > 0.1  # the network did something
 
 
+class PyTorchUnet(PyTorchResnet):
+    """The authors' nested U-Net blocks, as they are written: each returns its input beside it."""
+
+    def __call__(self, image, levels):
+        self.levels = levels
+        return np.clip(image + np.tanh(self.block(image, 1)), -1, 1)
+
+    def block(self, x, level):
+        # LeakyReLU works in place there, so that the skip has been through it too.
+        kept = x if level == 1 else np.where(x > 0, x, 0.2 * x)
+        y = self.conv(self.pad(kept, 1, "constant"), f"down{level}_conv", stride=2)
+        if level < self.levels:
+            y = self.block(y if level == 1 else self.norm(y), level + 1)
+        y = self.transposed(np.maximum(y, 0), f"up{level}_conv")
+        return y if level == 1 else np.concatenate([self.norm(y), kept], axis=-1)
+
+
+def test_unet_generator_is_the_authors_network():
+    model = generators.unet_generator(filters=2, levels=4)
+    model.set_weights(random_weights(model, 0.3))
+    image = batch(16, 32)
+    expected = PyTorchUnet(model)(image[0].astype("float64"), levels=4)
+    np.testing.assert_allclose(model(image, training=False)[0], expected, atol=1e-4)
+    assert np.abs(expected - image[0]).mean() > 0.1  # the network did something
+
+
 @pytest.mark.parametrize("name", GENERATORS)
 def test_restores_any_multiple_within_range(name):
     model = GENERATORS[name]()
@@ -107,9 +197,10 @@ def test_restores_any_multiple_within_range(name):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_survives_saving_in_safe_mode_and_cloning(name, tmp_path):
     model = NETWORKS[name]()
-    model.set_weights([RNG.normal(0, 0.1, w.shape) for w in model.get_weights()])
+    model.set_weights(random_weights(model, 0.1))
     image = batch()
     expected = np.asarray(model(image))
+    assert np.isfinite(expected).all()
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_allclose(loaded(image), expected, atol=1e-6)
@@ -159,15 +250,20 @@ def test_resized_upsampling_leaves_no_checkerboard():
     image = np.full((1, 64, 64, 3), 0.25, "float32")
 
     def roughness(upsampling):
-        keras.utils.set_random_seed(3)
+        random = np.random.default_rng(0)
         model = generators.resnet_generator(
             4, 1, norm="none", upsampling=upsampling, dropout=0.0, skip="none"
         )
-        model.set_weights([RNG.normal(0.05, 0.2, w.shape) for w in model.get_weights()])
+        # Means over the inputs, more or less: nothing dies in a ReLU or saturates in the tanh.
+        for layer in model.layers:
+            if layer.weights:
+                shape = layer.kernel.shape
+                layer.kernel.assign(random.uniform(0, 2 / np.prod(shape[:-1]), shape))
         inside = np.asarray(model(image))[0, 24:40, 24:40]
+        assert 0.01 < inside.mean() < 0.99
         return np.abs(np.diff(inside, axis=0)).max()
 
-    assert roughness("resize") < 1e-5 < roughness("transpose")
+    assert roughness("resize") < 1e-5 < 1e-2 < roughness("transpose")
 
 
 def test_compact_generator_starts_near_the_identity():
@@ -176,12 +272,24 @@ def test_compact_generator_starts_near_the_identity():
     assert np.abs(restored - image).mean() < 0.1
 
 
+def strided(*strides):
+    """Builds a model that convolves with these strides, one after the other."""
+    image = x = keras.Input((None, None, 3))
+    for stride in strides:
+        x = keras.layers.Conv2D(3, stride, strides=stride)(x)
+    return keras.Model(image, x)
+
+
 @pytest.mark.parametrize(
     ("build", "expected"),
     [
         (lambda: generators.resnet_generator(4, 1), 4),
         (lambda: generators.resnet_generator(4, 1, upsampling="resize"), 4),
         (lambda: generators.compact_generator((4, 4, 4), (1, 1, 1)), 8),
+        (lambda: generators.dense_generator(4, 4, 1), 4),
+        (lambda: generators.unet_generator(4, levels=5), 32),
+        (lambda: strided((2, 1), (1, 3)), 6),
+        (lambda: keras.Sequential([keras.Input((None, None, 3)), strided((4, 4))]), 4),
         (lambda: keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(3, 3)]), 1),
     ],
 )
@@ -198,6 +306,54 @@ def test_size_multiple_needs_a_functional_model():
 
 
 @pytest.mark.parametrize(
+    ("build", "height", "width", "giga"),
+    [
+        (generators.resnet_generator, 256, 256, 49.6),
+        (generators.resnet_generator, 720, 1280, 697),
+        (generators.resnet_generator, 360, 640, 174),
+        (generators.dense_generator, 720, 1280, 23.9),
+    ],
+)
+def test_multiply_adds_of_the_papers(build, height, width, giga):
+    cost = generators.multiply_adds(build(), height, width) / 1e9
+    assert cost == pytest.approx(giga, abs=0.5 if giga > 100 else 0.05)
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (keras.layers.Conv2D(5, (3, 2), strides=2, padding="same"), 4 * 5 * (3 * 2 * 6 * 5)),
+        (keras.layers.Conv2D(4, 3, groups=2, padding="same"), 8 * 10 * (9 * 3 * 4)),
+        (keras.layers.DepthwiseConv2D(3, depth_multiplier=2), 6 * 8 * (9 * 6 * 2)),
+        (keras.layers.SeparableConv2D(5, 3), 6 * 8 * (9 * 6 + 6 * 5)),
+        (keras.layers.Conv2DTranspose(5, 3, strides=2), 8 * 10 * (9 * 6 * 5)),
+        (keras.layers.Dense(7), 8 * 10 * (6 * 7)),
+        (keras.layers.BatchNormalization(), 0),
+    ],
+)
+def test_multiply_adds_by_hand(layer, expected):
+    """At 8x10 with six channels, alone and inside another model."""
+    image = keras.Input((None, None, 6))
+    model = keras.Model(image, layer(image))
+    assert generators.multiply_adds(model, 8, 10) == expected
+    again = keras.Input((None, None, 6))
+    twice = keras.Model(again, [model(again), model(again)])
+    assert generators.multiply_adds(twice, 8, 10) == 2 * expected
+    assert generators.multiply_adds(keras.Sequential([image, model]), 8, 10) == expected
+
+
+def test_multiply_adds_refuses_what_it_cannot_count():
+    image = keras.Input((8, 8, 3))
+    unknown = keras.Model(image, keras.layers.EinsumDense("bhwc,cd->bhwd", (8, 8, 4))(image))
+    with pytest.raises(ValueError, match="EinsumDense"):
+        generators.multiply_adds(unknown, 8, 8)
+    with pytest.raises(ValueError, match=r"\(8, 8, 3\); received height 16"):
+        generators.multiply_adds(unknown, 16, 8)
+    with pytest.raises(ValueError, match="functional"):
+        generators.multiply_adds(keras.layers.Dense(2), 8, 8)
+
+
+@pytest.mark.parametrize(
     "arguments",
     [{"norm": "layer"}, {"upsampling": "bilinear"}, {"skip": "add"}, {"dropout": 1.0}],
 )
@@ -206,3 +362,20 @@ def test_wrong_arguments_are_named(arguments):
         generators.resnet_generator(**arguments)
     with pytest.raises(ValueError, match="same length"):
         generators.compact_generator(widths=(4, 8), blocks=(1,))
+
+
+@pytest.mark.parametrize(
+    ("build", "arguments"),
+    [
+        (generators.dense_generator, {"norm": "layer"}),
+        (generators.dense_generator, {"skip": "add"}),
+        (generators.dense_generator, {"depth": 0}),
+        (generators.dense_generator, {"growth": 1.5}),
+        (generators.unet_generator, {"norm": "layer"}),
+        (generators.unet_generator, {"levels": 1}),
+        (generators.unet_generator, {"dropout": -0.1}),
+    ],
+)
+def test_wrong_arguments_of_the_others_are_named(build, arguments):
+    with pytest.raises(ValueError, match=f"{next(iter(arguments))}.*received"):
+        build(**arguments)

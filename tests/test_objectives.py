@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deblur_keras.trainers import objectives
-from deblur_keras.trainers.objectives import WassersteinGP
+from deblur_keras import critics, generators
+from deblur_keras.trainers import DeblurGAN, objectives
+from deblur_keras.trainers.objectives import LeastSquares, Minimax, WassersteinGP
 
 RNG = np.random.default_rng(0)
 SHARP = RNG.uniform(-1, 1, (3, 4, 5, 3)).astype("float32")
@@ -25,6 +26,119 @@ def test_losses_by_hand():
     restored = np.array([[5.0, 7.0], [-1.0, 1.0]], "float32").reshape(2, 1, 2, 1)
     np.testing.assert_allclose(objective.critic_loss(sharp, restored), [4.0, 0.0])
     np.testing.assert_allclose(objective.generator_loss(restored), [-6.0, 0.0])
+
+
+def scores(*values):
+    """Makes the score maps of two examples with two values each."""
+    return np.array(values, "float32").reshape(2, 1, 2, 1)
+
+
+def test_least_squares_by_hand():
+    objective = LeastSquares()
+    sharp, restored = scores(1.0, 3.0, 0.0, 0.0), scores(0.0, 2.0, 1.0, 1.0)
+    np.testing.assert_allclose(objective.critic_loss(sharp, restored), [(2 + 2) / 2, (1 + 1) / 2])
+    np.testing.assert_allclose(objective.generator_loss(restored), [1.0, 0.0])
+    # Not the authors' L1: at a distance of 3 it would be 3.
+    np.testing.assert_allclose(objective.generator_loss(scores(4.0, 4.0, 4.0, 4.0)), [9.0, 9.0])
+
+
+def test_minimax_by_hand():
+    sharp, restored = scores(0.8, 0.8, 0.5, 0.5), scores(0.1, 0.3, 0.5, 0.5)
+    first = -(np.log(0.8) + (np.log(0.9) + np.log(0.7)) / 2) / 2
+    cheating = -(np.log(0.1) + np.log(0.3)) / 2
+    for from_logits in (False, True):
+        given = [np.log(p / (1 - p)) if from_logits else p for p in (sharp, restored)]
+        objective = Minimax(from_logits)
+        np.testing.assert_allclose(objective.critic_loss(*given), [first, np.log(2)], rtol=1e-5)
+        np.testing.assert_allclose(
+            objective.generator_loss(given[1]), [cheating, np.log(2)], rtol=1e-5
+        )
+
+
+@pytest.mark.parametrize("logit", [-1e4, -60.0, -20.0, 20.0, 60.0, 1e4])
+@pytest.mark.parametrize("from_logits", [True, False])
+def test_minimax_is_stable_at_saturation(logit, from_logits):
+    logits = tf.fill((1, 2), logit)
+    scale = 2.0**15  # a mixed-precision loss scale must not overflow either
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(logits)
+        given = logits if from_logits else tf.sigmoid(logits)
+        critic_loss = scale * Minimax(from_logits).critic_loss(given, given)
+        generator_loss = scale * Minimax(from_logits).generator_loss(given)
+    for loss in (critic_loss, generator_loss):
+        gradient = tape.gradient(loss, logits)
+        assert np.isfinite(loss).all() and np.isfinite(gradient).all()
+        assert np.abs(gradient).max() <= scale
+    # The generator loses: it must still be told so, all the more clearly.
+    if logit < 0 and (from_logits or logit > -69):
+        expected = np.full((1, 2), -0.5 * scale)
+        np.testing.assert_allclose(tape.gradient(generator_loss, logits), expected, rtol=1e-5)
+    if from_logits:
+        np.testing.assert_allclose(generator_loss, [scale * max(-logit, 0.0)], atol=1e-3)
+
+
+def small_critic(head="linear"):
+    return critics.dense_head_discriminator((16, 16), filters=2, units=4, norm="none", head=head)
+
+
+def test_minimax_asks_the_critic_whether_it_gives_probabilities():
+    assert Minimax().bind(small_critic("linear")).from_logits is True
+    assert Minimax().bind(small_critic("sigmoid")).from_logits is False
+    stated = Minimax(from_logits=False)
+    assert stated.bind(small_critic("linear")) is stated
+    tanh = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(1, 8, activation="tanh")])
+    with pytest.raises(ValueError, match=r"ends in a tanh.*from_logits=True or False"):
+        Minimax().bind(tanh)
+    with pytest.raises(ValueError, match="cannot be followed"):
+        Minimax().bind(QuadraticCritic())
+    with pytest.raises(ValueError, match="logits or probabilities"):
+        Minimax().generator_loss(scores(0, 0, 0, 0))
+
+
+def test_wasserstein_refuses_a_sigmoid_and_says_what_to_do():
+    made = DeblurGAN(generators.resnet_generator(2, 1), small_critic("sigmoid"))
+    explanation = r"unbounded score.*ends in a sigmoid.*head='linear'.*'least-squares' or 'minimax'"
+    with pytest.raises(ValueError, match=explanation):
+        made.compile()
+    behind = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(1, 4), keras.layers.Activation("tanh")]
+    )
+    with pytest.raises(ValueError, match="ends in a tanh"):
+        DeblurGAN(generators.resnet_generator(2, 1), behind).compile(adversarial="wgan-gp")
+    unknown = QuadraticCritic()
+    assert isinstance(WassersteinGP().bind(unknown), WassersteinGP)
+
+
+CRITICS = {
+    "patch": lambda: critics.patch_critic(2, layers=1),
+    "cyclegan": lambda: critics.cyclegan_discriminator(2, layers=2),
+    "dense-head": lambda: critics.dense_head_discriminator(16, 2, 4),
+    "dense-head-linear": lambda: critics.dense_head_discriminator(
+        16, 2, 4, norm="none", head="linear"
+    ),
+}
+
+
+@pytest.mark.parametrize("adversarial", objectives.OBJECTIVES)
+@pytest.mark.parametrize("critic", CRITICS)
+def test_every_objective_trains_with_every_critic_that_fits(adversarial, critic):
+    if (adversarial, critic) == ("wgan-gp", "dense-head"):
+        return  # refused, as tested above
+    keras.utils.set_random_seed(0)
+    made = DeblurGAN(generators.dense_generator(2, 2, 1), CRITICS[critic](), seed=0)
+    made.compile(
+        adversarial=adversarial,
+        critic_steps=2,
+        content=[(1.0, "mae"), (0.01, "total_variation")],
+    )
+    before = [network.get_weights() for network in (made.generator, made.critic)]
+    blurred, sharp = RNG.uniform(-1, 1, (2, 2, 16, 16, 3)).astype("float32")
+    logs = made.train_on_batch(blurred, sharp, return_dict=True)
+    assert all(np.isfinite(value) for value in logs.values())
+    for network, old in zip((made.generator, made.critic), before, strict=True):
+        new = network.get_weights()
+        assert all(np.isfinite(values).all() for values in new)
+        assert any(np.abs(a - b).max() > 0 for a, b in zip(new, old, strict=True))
 
 
 def test_pixelwise_penalty_of_a_linear_critic():
@@ -111,6 +225,8 @@ def test_wrong_arguments_are_named():
         WassersteinGP(mode="pixel")
     with pytest.raises(ValueError, match="must not be negative"):
         WassersteinGP(weight=-1)
-    with pytest.raises(ValueError, match=r"'wgan-gp'.*received 'wgan'"):
+    with pytest.raises(ValueError, match=r"'least-squares', 'minimax', 'wgan-gp'.*'wgan'"):
         objectives.get("wgan")
-    assert isinstance(objectives.get("wgan-gp"), WassersteinGP)
+    kinds = {"wgan-gp": WassersteinGP, "least-squares": LeastSquares, "minimax": Minimax}
+    for name, kind in kinds.items():
+        assert isinstance(objectives.get(name), kind)

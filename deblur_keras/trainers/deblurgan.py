@@ -45,6 +45,19 @@ class DeblurGAN(keras.Model):
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
+    def checkpoint_parts(self):
+        """Names what a checkpoint has to hold, besides random states; see `TrainingState`.
+
+        Returns:
+            A dict of trackable objects. Available once compiled.
+        """
+        return {
+            "generator": self.generator,
+            "critic": self.critic,
+            "generator_optimizer": self.generator_optimizer,
+            "critic_optimizer": self.critic_optimizer,
+        }
+
     def compile(
         self,
         generator_optimizer=None,
@@ -62,9 +75,11 @@ class DeblurGAN(keras.Model):
         Args:
             generator_optimizer: A ``keras.optimizers.Optimizer``; ``paper_adam()`` if not given.
             critic_optimizer: The same for the critic; it must be another object.
-            adversarial: An `objectives.AdversarialObjective` or its name.
+            adversarial: An `objectives.AdversarialObjective` or its name: ``"wgan-gp"``,
+                ``"least-squares"`` or ``"minimax"``.
             content: A callable ``(sharp, restored) -> (B,)``, usually a
-                `deblur_keras.PerceptualLoss`, or a name of `deblur_keras.losses`.
+                `deblur_keras.PerceptualLoss`, a name of `deblur_keras.losses`, or a weighted sum of
+                these, ``[(1.0, PerceptualLoss()), (0.01, "total_variation")]``.
             content_weight: Factor of the content loss; 100 in the paper.
             adversarial_weight: Factor of the adversarial loss; 1 in the paper.
             critic_steps: Critic updates before each generator update; 5 in the paper.
@@ -72,8 +87,9 @@ class DeblurGAN(keras.Model):
             **kwargs: ``run_eagerly`` and the like, as in ``keras.Model.compile``.
 
         Raises:
-            ValueError: If a name is unknown, a weight negative, ``critic_steps`` less than 1, or
-                one optimizer is given twice.
+            ValueError: If a name is unknown, a weight negative, ``critic_steps`` less than 1, one
+                optimizer is given twice, or the critic's last activation does not suit the
+                objective (a sigmoid under ``"wgan-gp"``).
         """
         if critic_steps < 1:
             raise ValueError(f"critic_steps must be at least 1; received {critic_steps!r}.")
@@ -98,7 +114,7 @@ class DeblurGAN(keras.Model):
         self.generator_optimizer.build(self.generator.trainable_variables)
         self.critic_optimizer.build(self.critic.trainable_variables)
 
-        self.adversarial = objectives.get(adversarial)
+        self.adversarial = objectives.get(adversarial).bind(self.critic)
         self.content = losses.get(content)
         self.content_weight = content_weight
         self.adversarial_weight = adversarial_weight

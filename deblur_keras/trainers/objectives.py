@@ -10,9 +10,28 @@ import abc
 import keras
 import tensorflow as tf
 
+from deblur_keras import critics
+
 
 class AdversarialObjective(abc.ABC):
     """The game between a critic and a generator, as losses of one value an example."""
+
+    def bind(self, critic):
+        """Checks that a critic's output suits the objective, and settles what hangs on it.
+
+        A trainer calls it once, in ``compile``.
+
+        Args:
+            critic: The model that is to give the scores.
+
+        Returns:
+            The objective to use with this critic; itself unless a subclass says otherwise.
+
+        Raises:
+            ValueError: If the critic does not suit the objective.
+        """
+        del critic
+        return self
 
     @abc.abstractmethod
     def critic_loss(self, sharp_scores, restored_scores):
@@ -90,6 +109,19 @@ class WassersteinGP(AdversarialObjective):
         self.weight = weight
         self.mode = mode
 
+    def bind(self, critic):
+        """Refuses a critic whose scores are bounded, such as one that ends in a sigmoid."""
+        activation = critics.output_activation(critic)
+        if activation in BOUNDED:
+            raise ValueError(
+                "The Wasserstein objective needs an unbounded score, since the difference of the "
+                f"two means is to be a distance; the critic {critic.name!r} ends in a "
+                f"{activation}, which bounds it. Leave that activation out (as "
+                "critics.dense_head_discriminator does with head='linear'), or train this network "
+                f"with {_quoted(set(OBJECTIVES) - {'wgan-gp'}, ' or ')}."
+            )
+        return self
+
     def critic_loss(self, sharp_scores, restored_scores):
         """Computes ``mean(D(restored)) - mean(D(sharp))`` of each example."""
         return _example_mean(restored_scores) - _example_mean(sharp_scores)
@@ -119,7 +151,118 @@ class WassersteinGP(AdversarialObjective):
         return f"WassersteinGP(weight={self.weight}, mode={self.mode!r})"
 
 
-OBJECTIVES = {"wgan-gp": WassersteinGP}
+class LeastSquares(AdversarialObjective):
+    """The least-squares objective: scores are driven to the labels 1 (sharp) and 0 (restored).
+
+    ``critic_loss = (mean((D(sharp) - 1)^2) + mean(D(restored)^2)) / 2`` and
+    ``adversarial_loss = mean((D(restored) - 1)^2)``. The half slows the discriminator down against
+    the generator, as in CycleGAN's code. Any critic will do; one without a sigmoid is usual.
+
+    Example:
+        >>> objective = LeastSquares()
+
+    Reference:
+        Mao et al., "Least Squares Generative Adversarial Networks", equation 9 (which has the half
+        in both losses); Zhu et al. (CycleGAN), section 4.
+
+    Note:
+        The "lsgan" in the code of DeblurGAN's authors is the mean absolute difference to the
+        labels; this is the square.
+    """
+
+    def critic_loss(self, sharp_scores, restored_scores):
+        """Computes half the squared distances to the labels of each example."""
+        sharp = _example_mean(tf.square(_float32(sharp_scores) - 1.0))
+        return 0.5 * (sharp + _example_mean(tf.square(_float32(restored_scores))))
+
+    def generator_loss(self, restored_scores):
+        """Computes ``mean((D(restored) - 1)^2)`` of each example."""
+        return _example_mean(tf.square(_float32(restored_scores) - 1.0))
+
+    def __repr__(self):
+        """Shows the name."""
+        return "LeastSquares()"
+
+
+class Minimax(AdversarialObjective):
+    """The first objective of all: is it sharp (1) or restored (0)? Binary cross-entropy.
+
+    ``critic_loss = -(mean(log D(sharp)) + mean(log(1 - D(restored)))) / 2`` and
+    ``adversarial_loss = -mean(log D(restored))``. The second is the non-saturating form, which has
+    the same fixed point as ``log(1 - D(restored))`` and a gradient where the discriminator wins.
+
+    Args:
+        from_logits: Whether scores are logits of the probability (a critic that ends in a linear
+            layer) or probabilities (one that ends in a sigmoid). None finds out from the critic,
+            once, when a trainer compiles.
+
+    Example:
+        >>> objective = Minimax(from_logits=True)
+
+    Reference:
+        Goodfellow et al., "Generative Adversarial Nets", equation 1 and section 3; the half is that
+        of Isola et al. (pix2pix), section 3.3, and of DeblurGAN's authors.
+
+    Note:
+        From logits both losses are exact and their gradients lie in [-1, 1], however far off the
+        scores are. From probabilities they are finite, but where the sigmoid has rounded to 1 (at
+        logits beyond 17) its own gradient is 0 and nothing can be learned any more: prefer a linear
+        head.
+    """
+
+    def __init__(self, from_logits=None):
+        self.from_logits = from_logits
+
+    def bind(self, critic):
+        """Finds out whether the critic gives logits or probabilities, unless that was stated."""
+        if self.from_logits is not None:
+            return self
+        activation = critics.output_activation(critic)
+        if activation not in ("linear", "sigmoid"):
+            found = "cannot be followed" if activation is None else f"ends in a {activation}"
+            raise ValueError(
+                "The minimax objective needs a probability (a sigmoid at the end) or its logit (no "
+                f"activation there); the critic {getattr(critic, 'name', critic)!r} {found}. If "
+                "its scores are one of the two, say which: "
+                "adversarial=Minimax(from_logits=True or False)."
+            )
+        return Minimax(from_logits=activation == "linear")
+
+    def critic_loss(self, sharp_scores, restored_scores):
+        """Computes half the two cross-entropies of each example."""
+        sharp = _example_mean(self._surprise(sharp_scores, label=1))
+        return 0.5 * (sharp + _example_mean(self._surprise(restored_scores, label=0)))
+
+    def generator_loss(self, restored_scores):
+        """Computes ``-mean(log D(restored))`` of each example."""
+        return _example_mean(self._surprise(restored_scores, label=1))
+
+    def _surprise(self, scores, label):
+        """Computes -log of the probability that the scores give to the label, value by value."""
+        if self.from_logits is None:
+            raise ValueError(
+                "Minimax does not know whether these scores are logits or probabilities: give "
+                "Minimax(from_logits=...), or let bind(critic) find out, as DeblurGAN.compile does."
+            )
+        scores = _float32(scores)
+        if self.from_logits:
+            return tf.nn.softplus(-scores if label else scores)
+        return -tf.math.log(tf.maximum(scores if label else 1.0 - scores, FLOORS[label]))
+
+    def __repr__(self):
+        """Shows the constructor's argument."""
+        return f"Minimax(from_logits={self.from_logits})"
+
+
+OBJECTIVES = {"least-squares": LeastSquares, "minimax": Minimax, "wgan-gp": WassersteinGP}
+
+# Activations that bound a score, by Keras's names.
+BOUNDED = frozenset(("hard_sigmoid", "hard_tanh", "sigmoid", "softmax", "softsign", "tanh"))
+
+# Least probabilities of the two labels, before a logarithm. A sigmoid is exact far below 1e-7, so
+# the first only keeps the inverse, times any weight or loss scale, finite; the second is the step
+# between 1 and the float32 below it.
+FLOORS = {1: 1e-30, 0: 2.0**-24}
 
 
 def get(adversarial):
@@ -139,14 +282,22 @@ def get(adversarial):
     if adversarial in OBJECTIVES:
         return OBJECTIVES[adversarial]()
     raise ValueError(
-        f"adversarial must be one of {', '.join(map(repr, sorted(OBJECTIVES)))}, or an "
-        f"AdversarialObjective; received {adversarial!r}."
+        f"adversarial must be one of {_quoted(OBJECTIVES)}, or an AdversarialObjective; "
+        f"received {adversarial!r}."
     )
+
+
+def _quoted(names, separator=", "):
+    return separator.join(map(repr, sorted(names)))
+
+
+def _float32(values):
+    return tf.cast(values, tf.float32)
 
 
 def _example_mean(values):
     """Averages everything but the batch: (B, ...) -> (B,), in float32."""
-    values = tf.cast(values, tf.float32)
+    values = _float32(values)
     return tf.reduce_mean(values, axis=tuple(range(1, values.shape.rank)))
 
 

@@ -1,0 +1,21 @@
+"""Generators: functional Keras models that turn a blurred photograph into a restored one.
+
+Every generator maps ``(B, H, W, 3)`` in [-1, 1] to the same shape and range, for any height and
+width that are multiples of ``size_multiple(generator)``; `deblur_keras.Restorer` takes care of all
+other sizes. ``multiply_adds(generator, height, width)`` is what one image costs.
+"""
+
+from deblur_keras.generators.compact import compact_generator
+from deblur_keras.generators.dense import dense_generator
+from deblur_keras.generators.graph import multiply_adds, size_multiple
+from deblur_keras.generators.resnet import resnet_generator
+from deblur_keras.generators.unet import unet_generator
+
+__all__ = [
+    "compact_generator",
+    "dense_generator",
+    "multiply_adds",
+    "resnet_generator",
+    "size_multiple",
+    "unet_generator",
+]

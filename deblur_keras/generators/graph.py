@@ -1,0 +1,155 @@
+"""What can be read off a network's graph: the sizes it takes and what an image costs."""
+
+import math
+
+import keras
+from keras import layers
+
+
+def size_multiple(model):
+    """Computes the number that heights and widths must be multiples of for a functional model.
+
+    Follows the strides through the layers: the coarsest grid that any layer works on.
+
+    Args:
+        model: A functional ``keras.Model`` over images.
+
+    Returns:
+        A whole number; 1 for a model without strides.
+
+    Raises:
+        ValueError: If the model is not functional, so that its layers cannot be followed.
+
+    Example:
+        >>> from deblur_keras.generators import resnet_generator
+        >>> size_multiple(resnet_generator(filters=4, blocks=1))
+        4
+    """
+    model = _functional(model, "size_multiple")
+    # Rows and columns apart: a factored convolution has a stride along one of them alone.
+    return math.lcm(_coarsest(model, axis=0), _coarsest(model, axis=1))
+
+
+def multiply_adds(model, height, width):
+    """Computes the multiplications, each with its addition, that a network does for one image.
+
+    Convolutions, dense layers, and nothing else: biases, normalization and activations are left
+    out, as in the papers' "FLOPs" and "MACs". A transposed convolution counts each input pixel
+    times its kernel, before anything is cropped.
+
+    Args:
+        model: A functional ``keras.Model`` over images.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+
+    Returns:
+        A whole number; divide by 1e9 for GMAC.
+
+    Raises:
+        ValueError: If the model is not functional, takes images of another size alone, or has a
+            layer with a kernel that is not understood here.
+
+    Example:
+        >>> from deblur_keras.generators import resnet_generator
+        >>> round(multiply_adds(resnet_generator(), 256, 256) / 1e9, 1)
+        49.6
+    """
+    model = _functional(model, "multiply_adds")
+    total = 0
+
+    def counted(operation):
+        def run(*arguments, **options):
+            nonlocal total
+            inner = _graph(operation)
+            if inner is not None:
+                return inner._run_through_graph(arguments[0], operation_fn=counted)
+            output = operation.compute_output_spec(*arguments, **options)
+            if getattr(operation, "weights", None):
+                total += _layer_cost(operation, arguments[0].shape, output.shape)
+            return output
+
+        return run
+
+    expected = model.inputs[0]
+    shape = (1, height, width, expected.shape[-1])
+    if any(side not in (None, given) for side, given in zip(expected.shape, shape, strict=True)):
+        raise ValueError(
+            f"{model.name} takes images of shape {expected.shape[1:]}; received height {height} "
+            f"and width {width}."
+        )
+    image = keras.KerasTensor(shape, dtype=expected.dtype)
+    model._run_through_graph(image, operation_fn=counted)
+    return total
+
+
+def _layer_cost(layer, input_shape, output_shape):
+    """Counts one call of a layer with weights."""
+    if isinstance(layer, layers.Conv2DTranspose):
+        return math.prod(input_shape[1:3]) * math.prod(layer.kernel.shape)
+    if isinstance(layer, layers.SeparableConv2D):
+        kernels = (layer.depthwise_kernel, layer.pointwise_kernel)
+        return math.prod(output_shape[1:3]) * sum(math.prod(kernel.shape) for kernel in kernels)
+    # A grouped kernel is (height, width, C / groups, filters): its product is right as it is.
+    if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
+        return math.prod(output_shape[1:3]) * math.prod(layer.kernel.shape)
+    if isinstance(layer, layers.Dense):
+        return math.prod(output_shape[1:-1]) * math.prod(layer.kernel.shape)
+    if any(len(weight.shape) > 1 for weight in layer.weights):
+        raise ValueError(
+            f"multiply_adds knows convolutions and dense layers; the layer {layer.name!r} is a "
+            f"{type(layer).__name__} and has a kernel."
+        )
+    return 0
+
+
+def _functional(model, user):
+    graph = _graph(model)
+    if graph is None:
+        raise ValueError(
+            f"{user} needs a functional keras.Model, whose layers it can follow; "
+            f"received {type(model).__name__}."
+        )
+    return graph
+
+
+def _graph(operation):
+    """Returns a layer's own graph if it is a functional or sequential model, else None."""
+    if isinstance(operation, keras.Sequential):
+        operation = operation._functional
+    # Keras exports no name for the class of functional models; the graph is what is needed here.
+    return operation if hasattr(operation, "_nodes_by_depth") else None
+
+
+def _coarsest(model, axis):
+    """Follows the strides along one axis of an image (0: rows, 1: columns)."""
+    scales = {id(tensor): 1 for tensor in model.inputs}
+    largest = 1
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            if not node.input_tensors:
+                continue
+            scale = max(scales[id(tensor)] for tensor in node.input_tensors)
+            operation = node.operation
+            inner = _graph(operation)
+            if inner is not None:
+                largest = max(largest, scale * _coarsest(inner, axis))
+            else:
+                scale = scale * _stride(operation, axis) // _growth(operation, axis)
+            largest = max(largest, scale)
+            scales.update((id(tensor), max(scale, 1)) for tensor in node.outputs)
+    return largest
+
+
+def _stride(operation, axis):
+    if isinstance(operation, layers.Conv2DTranspose):
+        return 1
+    strides = getattr(operation, "strides", 1)
+    return strides[axis] if isinstance(strides, tuple | list) else int(strides or 1)
+
+
+def _growth(operation, axis):
+    if isinstance(operation, layers.Conv2DTranspose):
+        return operation.strides[axis]
+    if isinstance(operation, layers.UpSampling2D):
+        return operation.size[axis]
+    return 1

@@ -18,6 +18,7 @@ _COMMANDS = {
     "deblur": "Restore blurred photographs: files, folders, patterns.",
     "train": "Train a generator on pairs, or on sharp photographs alone.",
     "evaluate": "Score a model on pairs of blurred and sharp photographs.",
+    "compare": "Score two models on the same pairs: who wins, and is it chance?",
     "blur": "Make blurred/sharp pairs from sharp photographs.",
     "demo": "Restore sample photographs and show what it did.",
     "export": "Write a model in a form that serves without deblur_keras.",

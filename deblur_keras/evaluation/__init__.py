@@ -3,13 +3,30 @@
 import importlib
 
 _NAMES = {
+    "Comparison": "outcomes",
     "Evaluation": "results",
+    "Outcome": "outcomes",
     "Score": "results",
+    "compare_pairs": "comparison",
+    "comparison_sheet": "plots",
     "evaluate_pairs": "benchmark",
     "model_facts": "benchmark",
+    "plot_scores": "plots",
+    "signed_rank_test": "significance",
 }
 
-__all__ = ["Evaluation", "Score", "evaluate_pairs", "model_facts"]
+__all__ = [
+    "Comparison",
+    "Evaluation",
+    "Outcome",
+    "Score",
+    "compare_pairs",
+    "comparison_sheet",
+    "evaluate_pairs",
+    "model_facts",
+    "plot_scores",
+    "signed_rank_test",
+]
 
 
 def __getattr__(name):

@@ -1,0 +1,300 @@
+"""What a comparison of two models found: the outcome of each figure, tables, notes and files."""
+
+import csv
+import dataclasses
+import json
+import math
+import statistics
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from deblur_keras import images
+from deblur_keras.evaluation.results import Evaluation
+from deblur_keras.evaluation.significance import p_text, signed_rank_test
+
+FILES = ("comparison.csv", "comparison.json", "ssim.png", "mse.png", "contact_sheet.png")
+"""Names of the files that `compare_pairs` writes."""
+
+# Name: (title, unit, whether more is better, format). SSIM first, as the report that made this
+# comparison calls it the more rational of the two.
+METRICS = {
+    "ssim": ("SSIM", "", True, ".4f"),
+    "mse": ("MSE", "squared grey levels", False, ".1f"),
+    "psnr": ("PSNR", "dB", True, ".2f"),
+}
+
+_FEWEST = 6  # images whose p can fall below 0.05: 2 of 2^6 cases
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """Holds how A and B compare in one figure: SSIM, MSE or PSNR.
+
+    Attributes:
+        count: Images that have the figure; the wins and ties add up to it.
+        averaged: Images in the means: those whose figure is finite for blurred, A and B.
+        mean_blurred: Mean of the blurred input; None without images, as the other means.
+        mean_a: Mean of A.
+        mean_b: Mean of B.
+        wins_a: Images on which A is better.
+        wins_b: Images on which B is better.
+        ties: Images on which both score exactly the same.
+        p: Two-sided p-value of `signed_rank_test`; None where it is not defined.
+        method: How ``p`` was found.
+    """
+
+    count: int
+    averaged: int
+    mean_blurred: float | None
+    mean_a: float | None
+    mean_b: float | None
+    wins_a: int
+    wins_b: int
+    ties: int
+    p: float | None
+    method: str
+
+    def facts(self):
+        """Returns the fields and the three shares of ``count`` as a dictionary, for JSON."""
+        shares = {
+            f"share_{name.removeprefix('wins_')}": getattr(self, name) / self.count
+            if self.count
+            else None
+            for name in ("wins_a", "wins_b", "ties")
+        }
+        return {**dataclasses.asdict(self), **shares}
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Holds the scores of two models on the same images.
+
+    Attributes:
+        names: What A and B are called.
+        first: `Evaluation` of A, of the images that both could score.
+        second: `Evaluation` of B, of the same images in the same order.
+        failures: Dictionary from the names of the other pairs to what went wrong.
+        protocol: Dictionary of the facts that the figures depend on.
+    """
+
+    names: tuple
+    first: Evaluation
+    second: Evaluation
+    failures: dict
+    protocol: dict
+
+    def scores(self, metric):
+        """Collects one figure of all images.
+
+        Args:
+            metric: ``"ssim"``, ``"mse"`` or ``"psnr"``.
+
+        Returns:
+            Float array ``(3, images)``: blurred, A, B. SSIM is NaN below 11x11 pixels, PSNR
+            infinite for an image that equals the sharp one.
+        """
+        left, right = self.first.rows, self.second.rows
+        return np.array(
+            [
+                [getattr(row, f"{metric}_blurred") for row in left],
+                [getattr(row, f"{metric}_restored") for row in left],
+                [getattr(row, f"{metric}_restored") for row in right],
+            ],
+            dtype=float,
+        )
+
+    def advantages(self, metric):
+        """Tells by how much B is better than A on each image.
+
+        Args:
+            metric: ``"ssim"``, ``"mse"`` or ``"psnr"``.
+
+        Returns:
+            Float array ``(images,)``, positive where B is better whichever way the metric points;
+            0 where both are the same, both infinite included; NaN where there is no figure.
+        """
+        _, left, right = self.scores(metric)
+        with np.errstate(invalid="ignore"):  # inf - inf
+            difference = np.where(left == right, 0.0, right - left)
+        return difference if METRICS[metric][2] else -difference
+
+    def outcome(self, metric):
+        """Compares A and B in one figure.
+
+        Args:
+            metric: ``"ssim"``, ``"mse"`` or ``"psnr"``.
+
+        Returns:
+            An `Outcome`.
+        """
+        scores, advantages = self.scores(metric), self.advantages(metric)
+        advantages = advantages[~np.isnan(advantages)]
+        averaged = scores[:, np.isfinite(scores).all(axis=0)]
+        means = averaged.mean(axis=1).tolist() if averaged.size else [None] * 3
+        wins = [int(np.sum(advantages < 0)), int(np.sum(advantages > 0))]
+        p, method = signed_rank_test(advantages)
+        ties = advantages.size - sum(wins)
+        return Outcome(advantages.size, averaged.shape[1], *means, *wins, ties, p, method)
+
+    def table(self):
+        """Lays out means, wins and p-values, a line for each figure.
+
+        Returns:
+            A ``rich.table.Table``, to be printed on a ``rich.console.Console``.
+        """
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        table.add_column("mean of")
+        for title in ("blurred", "A", "B", "A better", "B better", "equal", "p"):
+            table.add_column(title, justify="right", no_wrap=True)
+        for metric, (title, unit, _, form) in METRICS.items():
+            outcome = self.outcome(metric)
+            means = (outcome.mean_blurred, outcome.mean_a, outcome.mean_b)
+            table.add_row(
+                title + (f", {unit}" if metric == "psnr" else ""),
+                *("-" if mean is None else format(mean, form) for mean in means),
+                *(
+                    f"{wins} ({100 * wins / max(outcome.count, 1):.0f} %)"
+                    for wins in (outcome.wins_a, outcome.wins_b, outcome.ties)
+                ),
+                p_text(outcome.p),
+            )
+        return table
+
+    def lines(self):
+        """Words how the table is to be read: the test, what was left out, and what p cannot tell.
+
+        Returns:
+            List of lines of text.
+        """
+        rows = self.first.rows
+        if not rows:
+            return ["no image could be scored with both models"]
+        outcomes = {metric: self.outcome(metric) for metric in METRICS}
+        methods = sorted({outcome.method for outcome in outcomes.values() if outcome.p is not None})
+        lines = []
+        if methods:
+            lines.append(
+                "p: two-sided Wilcoxon signed-rank test over the images on which A and B differ "
+                f"({'; '.join(methods)})"
+            )
+        alike = [
+            METRICS[metric][0]
+            for metric, outcome in outcomes.items()
+            if outcome.count and outcome.ties == outcome.count
+        ]
+        if alike:
+            lines.append(
+                f"{', '.join(alike)}: A and B score the same on every image; p is not defined"
+            )
+        without = len(rows) - outcomes["ssim"].count
+        if without:
+            lines.append(f"SSIM: left out for {without} of {len(rows)} images, below 11x11 pixels")
+        exact = len(rows) - outcomes["psnr"].averaged
+        if exact:
+            lines.append(
+                f"PSNR: the means leave out {exact} of {len(rows)} images, where blurred, A or B "
+                "equals the sharp image; wins and p count them"
+            )
+        if methods and len(rows) < _FEWEST:
+            lines.append(
+                f"{len(rows)} image{'s' * (len(rows) > 1)} cannot show much: p is at least "
+                f"{0.5 ** (len(rows) - 1):.2g} however they come out; below 0.05 takes {_FEWEST}"
+            )
+        scenes = len({PurePosixPath(row.name).parent for row in rows})
+        if methods and 1 <= scenes < len(rows) and any("/" in row.name for row in rows):
+            lines.append(
+                f"p takes the images for independent, but these {len(rows)} come from {scenes} "
+                f"scene{'s' * (scenes > 1)} whose frames are alike: they prove less than p says"
+            )
+        seconds = [
+            statistics.median(row.seconds for row in evaluation.rows)
+            for evaluation in (self.first, self.second)
+        ]
+        lines.append(f"A {seconds[0]:.2f} s, B {seconds[1]:.2f} s per image (median)")
+        return lines
+
+    def protocol_lines(self):
+        """Words what the figures depend on, to be printed beside them.
+
+        Returns:
+            List of lines of text, one each for A and B last.
+        """
+        lines = Evaluation(self.first.rows, {}, self.protocol).protocol_lines()
+        for key, name in zip("ab", self.names, strict=True):
+            digest = self.protocol[key].get("model_sha256")
+            lines.append(f"{key.upper()}: {name}" + (f", sha256 {digest}" if digest else ""))
+        digests = [self.protocol[key].get("model_sha256") for key in "ab"]
+        if digests[0] is not None and digests[0] == digests[1]:
+            lines.append("A and B are the same file, byte for byte")
+        return lines
+
+    def write(self, directory):
+        """Writes the scores of each image, the summary, and a plot each of SSIM and MSE.
+
+        ``comparison.csv`` has a line per image, with ``inf`` and ``nan`` where `scores` has them;
+        ``comparison.json``, which knows neither, has ``null``. Without any SSIM there is no plot of
+        it; one of an earlier run is removed.
+
+        Args:
+            directory: Folder to write to; made if missing. Each file is written whole or not at
+                all.
+
+        Returns:
+            List of the paths written.
+
+        Raises:
+            ValueError: If no image could be scored.
+        """
+        from deblur_keras.evaluation import plots
+
+        if not self.first.rows:
+            raise ValueError("There is nothing to write: no image could be scored with both models")
+        table, summary, *drawings = (Path(directory) / name for name in FILES[:-1])
+        self._write_table(table)
+        report = {
+            "models": {key: {"name": name} for key, name in zip("ab", self.names, strict=True)},
+            "images": len(self.first.rows),
+            "metrics": {metric: self.outcome(metric).facts() for metric in METRICS},
+            "notes": self.lines(),
+            "protocol": self.protocol,
+            "failures": [{"name": name, "error": text} for name, text in self.failures.items()],
+        }
+        text = json.dumps(report, indent=2, allow_nan=False, ensure_ascii=False, default=str)
+        images.write_bytes(summary, (text + "\n").encode())
+        written = [table, summary]
+        for metric, path in zip(("ssim", "mse"), drawings, strict=True):
+            if self.outcome(metric).count:
+                written.append(plots.plot_scores(self, metric, path))
+            else:
+                path.unlink(missing_ok=True)
+        return written
+
+    def _write_table(self, path):
+        scores = {metric: self.scores(metric) for metric in METRICS}
+        advantages = {metric: self.advantages(metric) for metric in METRICS}
+        columns = [f"{metric}_{side}" for metric in METRICS for side in ("blurred", "a", "b")]
+        winners = [f"{metric}_winner" for metric in METRICS]
+        with images.atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            seconds = ("seconds_a", "seconds_b")
+            writer.writerow(["name", "width", "height", *columns, *winners, *seconds])
+            for index, row in enumerate(self.first.rows):
+                figures = [value for metric in METRICS for value in scores[metric][:, index]]
+                writer.writerow(
+                    [
+                        *(row.name, row.width, row.height),
+                        *(f"{figure:.9g}" for figure in figures),  # no tie by rounding
+                        *(_winner(advantages[metric][index]) for metric in METRICS),
+                        *(f"{row.seconds:.6g}", f"{self.second.rows[index].seconds:.6g}"),
+                    ]
+                )
+
+
+def _winner(advantage):
+    if math.isnan(advantage):
+        return ""
+    return "tie" if advantage == 0 else "B" if advantage > 0 else "A"

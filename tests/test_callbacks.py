@@ -8,6 +8,7 @@ from networks import CRITICS, GENERATORS
 
 from deblur_keras import images
 from deblur_keras.trainers import (
+    CycleGAN,
     DeblurGAN,
     LinearDecay,
     SampleSheets,
@@ -149,3 +150,80 @@ def test_callbacks_work_on_mirrored_devices(mirrored, tmp_path):
 def test_training_state_without_a_checkpoint_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="without --resume"):
         TrainingState(trainer(), tmp_path).restore()
+
+
+def cycle(seed=1):
+    keras.utils.set_random_seed(seed)
+    networks = [GENERATORS["resnet"](), GENERATORS["resnet"]()]
+    networks += [CRITICS["patch-plain"](), CRITICS["patch-plain"]()]
+    made = CycleGAN(*networks, pool_size=2, seed=seed)
+    made.compile()
+    return made
+
+
+def test_every_callback_serves_a_cyclegan_too(tmp_path):
+    first = cycle(seed=1)
+    state = TrainingState(first, tmp_path / "state")
+    callbacks = [
+        LinearDecay(2e-4, constant_epochs=1, decay_epochs=2),
+        SaveGenerator(tmp_path),
+        SampleSheets(tmp_path / "samples", (BLURRED, SHARP), every=2),
+        state,
+    ]
+    state.watch(callbacks[1])
+    first.fit(
+        *(BLURRED, SHARP),
+        batch_size=1,
+        epochs=3,
+        validation_data=(BLURRED, SHARP),
+        callbacks=callbacks,
+        verbose=0,
+    )
+    assert first.history.history["learning_rate"] == pytest.approx([2e-4, 2e-4, 1e-4])
+    assert float(first.critic_optimizer.learning_rate) == pytest.approx(1e-4)
+    assert float(state.best) == max(first.history.history["val_psnr"])
+    assert len(list((tmp_path / "samples").iterdir())) == 3
+    assert sorted(path.name for path in tmp_path.glob("*.keras")) == [
+        "blur_generator-last.keras",
+        "blur_generator.keras",
+        "generator-last.keras",
+        "generator.keras",
+    ]
+    for name in ("deblur_generator", "blur_generator"):
+        path = tmp_path / f"{name.removeprefix('deblur_')}-last.keras"
+        loaded = keras.saving.load_model(path).get_weights()
+        for a, b in zip(loaded, getattr(first, name).get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    second = cycle(seed=2)
+    assert TrainingState(second, tmp_path / "state").restore() == 3
+    for name, old in first.checkpoint_parts().items():
+        new = second.checkpoint_parts()[name]
+        assert len(old.variables) == len(new.variables) > 0
+        for a, b in zip(old.variables, new.variables, strict=True):
+            np.testing.assert_array_equal(np.asarray(a), np.asarray(b), err_msg=name)
+    assert int(second.generator_optimizer.iterations) == 6
+    assert second.sharp_pool.images[0].shape == (2, 32, 32, 3)
+
+
+def test_without_pairs_the_latest_is_kept_and_sheets_have_no_sharp_column(tmp_path):
+    made = cycle()
+    saver = SaveGenerator(tmp_path, monitor=None)
+    sheets = [
+        SampleSheets(tmp_path / name, (BLURRED, sharp))
+        for name, sharp in (("pairs", SHARP), ("unpaired", None))
+    ]
+    for callback in (saver, *sheets):
+        callback.set_model(made)
+    for epoch in range(2):
+        made.generator.set_weights([w + 0.01 for w in made.generator.get_weights()])
+        saver.on_epoch_end(epoch, {})
+    loaded = keras.saving.load_model(tmp_path / "generator.keras")
+    np.testing.assert_allclose(loaded(BLURRED), made.generator(BLURRED), atol=1e-6)
+    assert saver.best == -math.inf
+    for callback in sheets:
+        callback.on_train_end()
+    pairs, unpaired = (
+        images.read(tmp_path / name / "step-0000000.png") for name in ("pairs", "unpaired")
+    )
+    assert unpaired.shape[1] < 0.75 * pairs.shape[1]

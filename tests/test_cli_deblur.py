@@ -293,3 +293,45 @@ def test_the_script_is_the_command(trip, model):
     assert result.stdout.startswith("3 of 3 restored")
     if not Path("/dev/nvidiactl").exists():  # where a driver is, its errors are shown
         assert result.stderr == ""
+
+
+@pytest.fixture
+def cycle_run(model, tmp_path):
+    """A run folder whose deblurring turns p into 255 - p, and whose blurring makes all grey."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "generator.keras").write_bytes(model.read_bytes())
+    image = keras.Input((None, None, 3))
+    keras.Model(image, keras.layers.Rescaling(0.0)(image)).save(folder / "blur_generator.keras")
+    return folder
+
+
+def invoke(*arguments):
+    result = CliRunner().invoke(deblur, [str(argument) for argument in arguments])
+    return result.exit_code, " ".join(result.output.split())
+
+
+def test_direction_blur_uses_the_blur_generator_beside_the_model(trip, cycle_run):
+    models = (cycle_run, cycle_run / "generator.keras", cycle_run / "blur_generator.keras")
+    for number, model in enumerate(models):
+        target = trip.parent / f"{number}.png"
+        code, output = invoke(trip / "a.png", "-o", target, "--model", model, "--direction", "blur")
+        assert code == 0, output
+        assert "1 of 1 blurred; written to" in output
+        assert set(np.unique(images.read(target))) <= {127, 128}
+    code, output = invoke(trip / "a.png", "--model", cycle_run, "--direction", "blur")
+    assert code == 0 and (trip / "a-blurred.png").exists()
+
+
+def test_a_run_folder_is_a_model(trip, cycle_run):
+    code, output = invoke(trip / "a.png", "--model", cycle_run)
+    assert code == 0, output
+    assert_restored(trip / "a-restored.png")
+
+
+def test_direction_blur_without_a_blur_generator(trip, model):
+    code, output = invoke(trip / "a.png", "--model", model, "--direction", "blur")
+    assert code == 1
+    assert "blur_negative.keras: no such model. --direction blur needs" in output
+    assert invoke(trip, "--direction", "blur")[0] == 1
+    assert files(trip) == ["a.png", "b.bmp", "day1/a.png"]

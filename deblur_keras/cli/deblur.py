@@ -1,4 +1,4 @@
-"""`deblur-keras deblur`: blurred files, folders and patterns in, restored files out."""
+"""`deblur-keras deblur`: blurred files, folders and patterns in, restored files out; or back."""
 
 import os
 import time
@@ -10,7 +10,10 @@ import click
 
 from deblur_keras.cli.console import console, duration, fail, import_tensorflow, printable, progress
 
-_BESIDE = "-restored"  # appended to names when the results lie beside the inputs
+# What happens to a photograph, by direction. Its past tense ends the names beside the inputs.
+_DOING = {"deblur": "Restoring", "blur": "Blurring"}
+_DONE = {"deblur": "restored", "blur": "blurred"}
+_RUN_MODEL = "generator.keras"  # of a run folder
 _SHOWN = 3  # of the results that exist already, by name
 
 
@@ -47,12 +50,21 @@ class _Outcome:
     "--model",
     default="default",
     show_default=True,
-    help="Name of weights that ship, or path of a generator saved as .keras.",
+    help="Name of weights that ship, path of a generator saved as .keras, or a run folder.",
+)
+@click.option(
+    "--direction",
+    type=click.Choice(list(_DONE)),
+    default="deblur",
+    show_default=True,
+    help="blur makes sharp photographs blurred, with the blur generator that training a CycleGAN "
+    "saves beside MODEL: blur_generator.keras beside generator.keras.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace results that exist. Never the inputs.")
 @click.option(
     "--suffix",
-    help=f"Text appended to the names of the results.  [default: {_BESIDE} without -o, else none]",
+    help="Text appended to the names of the results.  [default: -restored (-blurred with "
+    "--direction blur) without -o, else none]",
 )
 @click.option(
     "--format",
@@ -75,7 +87,18 @@ class _Outcome:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of that dropout."
 )
-def deblur(inputs, output, model, overwrite, suffix, kind, quality, restore_with_dropout, seed):
+def deblur(
+    inputs,
+    output,
+    model,
+    direction,
+    overwrite,
+    suffix,
+    kind,
+    quality,
+    restore_with_dropout,
+    seed,
+):
     """Restores blurred photographs.
 
     INPUT is any number of image files, folders (searched to the bottom; the tree is kept in the
@@ -89,8 +112,12 @@ def deblur(inputs, output, model, overwrite, suffix, kind, quality, restore_with
         deblur-keras deblur holiday/ -o restored/
         deblur-keras deblur holiday/ scan.tif -o restored/ --format png
         deblur-keras deblur a.jpg --model runs/first/generator.keras --overwrite
+        deblur-keras deblur a.jpg --model runs/cycle --direction blur
     """  # noqa: D301 - click wants the real \b
+    if suffix is None and output is None:
+        suffix = f"-{_DONE[direction]}"
     plan = _make_plan(inputs, output, suffix, kind)
+    model = _find_model(model, direction)
     import_tensorflow()
     from deblur_keras.restorer import ModelError, Restorer
 
@@ -98,10 +125,27 @@ def deblur(inputs, output, model, overwrite, suffix, kind, quality, restore_with
         restorer = Restorer(model, restore_with_dropout=restore_with_dropout, seed=seed)
     except ModelError as error:
         raise fail(error) from None
-    outcome = _restore(restorer, plan.jobs, overwrite, quality)
-    _summarize(plan, outcome, output)
+    outcome = _restore(restorer, plan.jobs, overwrite, quality, _DOING[direction])
+    _summarize(plan, outcome, output, _DONE[direction])
     if outcome.failures or outcome.existing or outcome.interrupted:
         raise SystemExit(1)
+
+
+def _find_model(model, direction):
+    """Returns what the Restorer is to load: the given model, or the blur generator beside it."""
+    path = Path(model)
+    if (path / _RUN_MODEL).is_file():
+        path /= _RUN_MODEL
+        model = str(path)
+    if direction == "deblur" or path.name.startswith("blur_"):
+        return model
+    path = path.with_name(f"blur_{path.name}")
+    if not path.is_file():
+        raise fail(
+            f"{path}: no such model. --direction blur needs the generator that training a CycleGAN "
+            "saves under this name beside the one that deblurs; give that run's folder as --model"
+        )
+    return str(path)
 
 
 def _make_plan(inputs, output, suffix, kind):
@@ -150,10 +194,8 @@ def _make_plan(inputs, output, suffix, kind):
 
 
 def _destination(source, output, suffix, kind):
-    if suffix is None:
-        suffix = _BESIDE if output is None else ""
     extension = f".{kind}" if kind else source.path.suffix
-    name = f"{source.path.stem}{suffix}{extension}"
+    name = f"{source.path.stem}{suffix or ''}{extension}"
     if output is None:
         return source.path.with_name(name)
     return output / source.relative.parent / name
@@ -204,11 +246,11 @@ def _refuse_clashes(jobs):
         )
 
 
-def _restore(restorer, jobs, overwrite, quality):
+def _restore(restorer, jobs, overwrite, quality, doing):
     outcome = _Outcome()
     started = time.monotonic()
     try:
-        with progress("Restoring", total=len(jobs)) as shown:
+        with progress(doing, total=len(jobs)) as shown:
             for source, destination in jobs:
                 shown.start(source)
                 try:
@@ -232,7 +274,7 @@ def _reason(error, source):
     return reason if known and reason else f"{type(error).__name__}: {reason}"
 
 
-def _summarize(plan, outcome, output):
+def _summarize(plan, outcome, output, done):
     screen = console()
 
     def say(message):
@@ -244,7 +286,7 @@ def _summarize(plan, outcome, output):
         say(f"exists: {printable(path)}: not replaced; --overwrite does")
     if len(outcome.existing) > _SHOWN:
         say(f"exists: {len(outcome.existing) - _SHOWN} more")
-    parts = [f"{outcome.restored} of {len(plan.jobs)} restored"]
+    parts = [f"{outcome.restored} of {len(plan.jobs)} {done}"]
     if outcome.failures:
         parts.append(f"{len(outcome.failures)} failed")
     if outcome.existing:

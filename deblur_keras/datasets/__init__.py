@@ -1,4 +1,4 @@
-"""Pairs of blurred and sharp photographs: found and checked on disk, then fed to training.
+"""Blurred and sharp photographs: found and checked on disk, then fed to training.
 
 ``layouts`` needs no TensorFlow; the pipelines, which do, are imported on first use.
 """
@@ -7,12 +7,28 @@ import importlib
 
 from deblur_keras.datasets.layouts import DatasetError, Pair, pairs, splits
 
-_PIPELINES = ("averaged", "mix", "paired", "synthetic")
+_STREAMS = {
+    "averaged": "pipelines",
+    "mix": "pipelines",
+    "paired": "pipelines",
+    "synthetic": "pipelines",
+    "unpaired": "domains",
+}
 
-__all__ = ["DatasetError", "Pair", "averaged", "mix", "paired", "pairs", "splits", "synthetic"]
+__all__ = [
+    "DatasetError",
+    "Pair",
+    "averaged",
+    "mix",
+    "paired",
+    "pairs",
+    "splits",
+    "synthetic",
+    "unpaired",
+]
 
 
 def __getattr__(name):
-    if name in _PIPELINES:
-        return getattr(importlib.import_module(f"{__name__}.pipelines"), name)
+    if name in _STREAMS:
+        return getattr(importlib.import_module(f"{__name__}.{_STREAMS[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,17 +1,21 @@
 """Trainers: ``keras.Model``s whose ``train_step`` is a paper's algorithm, and what runs them.
 
-Public names: `DeblurGAN`, `paper_adam`; the objectives `AdversarialObjective` and `WassersteinGP`;
-the callbacks `LinearDecay`, `SaveGenerator`, `SampleSheets`, `StopOnDivergence` and
-`TrainingState`; and `runs`, which
-the ``train`` command is made of.
+Public names: `DeblurGAN`, `CycleGAN` and its `ImagePool`, `paper_adam`; the objectives
+`AdversarialObjective`, `LeastSquares`, `Minimax` and `WassersteinGP`; the callbacks `LinearDecay`,
+`SaveGenerator`, `SampleSheets`, `StopOnDivergence` and `TrainingState`; and `runs`, which the
+``train`` command is made of.
 """
 
 import importlib
 
 _NAMES = {
     "AdversarialObjective": "objectives",
+    "CycleGAN": "cyclegan",
     "DeblurGAN": "deblurgan",
+    "ImagePool": "image_pool",
+    "LeastSquares": "objectives",
     "LinearDecay": "callbacks",
+    "Minimax": "objectives",
     "SampleSheets": "callbacks",
     "SaveGenerator": "callbacks",
     "StopOnDivergence": "callbacks",
@@ -19,7 +23,7 @@ _NAMES = {
     "WassersteinGP": "objectives",
     "paper_adam": "deblurgan",
 }
-_MODULES = ("callbacks", "deblurgan", "objectives", "runs")
+_MODULES = ("callbacks", "cyclegan", "deblurgan", "image_pool", "objectives", "runs")
 
 __all__ = [*_NAMES, *_MODULES]
 

@@ -73,11 +73,13 @@ class SaveGenerator(keras.callbacks.Callback):
     """Saves the generator alone after each epoch: ``generator.keras`` (best) and the last one.
 
     ``generator.keras`` has the highest ``monitor`` so far, ``generator-last.keras`` is the latest.
-    Both are written whole or not at all.
+    Both are written whole or not at all. Of a `CycleGAN` this is the generator that deblurs; the
+    one that blurs lies beside it, as ``blur_generator.keras`` and ``blur_generator-last.keras``.
 
     Args:
         directory: Folder to write to.
-        monitor: A logged name, higher is better.
+        monitor: A logged name, higher is better. None takes the latest for the best, for training
+            without pairs, where nothing logged says how well the generator deblurs.
         best: The highest value of an earlier part of the same run.
     """
 
@@ -89,22 +91,32 @@ class SaveGenerator(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves the last generator, and the best if it is."""
-        value = (logs or {}).get(self.monitor)
+        better = self.monitor is None or self._is_better(logs or {})
+        self.save("generator-last.keras")
+        if better:
+            self.save("generator.keras")
+
+    def _is_better(self, logs):
+        value = logs.get(self.monitor)
         if value is None:
             raise ValueError(
                 f"SaveGenerator watches {self.monitor!r}, which was not logged; logged were "
-                f"{sorted(logs or {})}. Pass validation_data to fit, or another monitor."
+                f"{sorted(logs)}. Pass validation_data to fit, or another monitor, or None."
             )
-        self.save("generator-last.keras")
         # NaN is never better, and an infinite PSNR can only be a set of identical images.
-        if value > self.best:
-            self.best = float(value)
-            self.save("generator.keras")
+        if not value > self.best:
+            return False
+        self.best = float(value)
+        return True
 
     def save(self, name):
-        """Saves the generator as it is now under this name."""
-        with images.atomic_path(self.directory / name) as temporary:
-            self.model.generator.save(temporary, overwrite=True)
+        """Saves the generator as it is now under this name, and a blur generator beside it."""
+        networks = {name: self.model.generator}
+        if hasattr(self.model, "blur_generator"):
+            networks[f"blur_{name}"] = self.model.blur_generator
+        for file, network in networks.items():
+            with images.atomic_path(self.directory / file) as temporary:
+                network.save(temporary, overwrite=True)
 
 
 class SampleSheets(keras.callbacks.Callback):
@@ -115,14 +127,17 @@ class SampleSheets(keras.callbacks.Callback):
 
     Args:
         directory: Folder to write to.
-        samples: ``(blurred, sharp)`` arrays or tensors, each ``(N, H, W, 3)`` in [-1, 1].
+        samples: ``(blurred, sharp)`` arrays or tensors, each ``(N, H, W, 3)`` in [-1, 1]; None
+            as sharp leaves that column out, for blurred pictures without a sharp partner.
         every: Generator updates between two sheets; one is also written when training ends.
     """
 
     def __init__(self, directory, samples, every=500):
         super().__init__()
         self.directory = Path(directory)
-        self.blurred, self.sharp = (np.asarray(side) for side in samples)
+        blurred, sharp = samples
+        self.blurred = np.asarray(blurred)
+        self.sharp = None if sharp is None else np.asarray(sharp)
         self.every = every
         self._written = None
 
@@ -145,24 +160,29 @@ class SampleSheets(keras.callbacks.Callback):
         restored = np.concatenate(
             [self.model.generator(one[None], training=False) for one in self.blurred]
         )
-        rows, captions = [], []
-        for blurred, result, sharp in zip(self.blurred, restored, self.sharp, strict=True):
-            row = [images.to_uint8(np.asarray(image)) for image in (blurred, result, sharp)]
-            rows.append(row)
-            captions.append([_psnr_caption(row[2], image) for image in row[:2]] + [""])
-        sheet = sheets.contact_sheet(rows, ["blurred", "restored", "sharp"], captions)
+        columns = {"blurred": self.blurred, "restored": restored}
+        if self.sharp is not None:
+            columns["sharp"] = self.sharp
+        sides = [images.to_uint8(side) for side in columns.values()]
+        rows = [list(row) for row in zip(*sides, strict=True)]
+        captions = None
+        if self.sharp is not None:
+            captions = [[_psnr_caption(row[2], image) for image in row[:2]] + [""] for row in rows]
+        sheet = sheets.contact_sheet(rows, list(columns), captions)
         images.write(self.directory / f"step-{self._written:07d}.png", sheet)
 
 
 class TrainingState(keras.callbacks.Callback):
     """Keeps what a trainer needs to go on: networks, both optimizers, random states, step counts.
 
+    What that is, the trainer's ``checkpoint_parts()`` says; of a `CycleGAN` also its image pools.
+
     A rotating pair of ``tf.train.Checkpoint``s in a folder, written after each epoch, every so many
     updates in between, and by `save` at any time. A run that continues starts the unfinished epoch
     anew with the networks, moments and step counts as they were.
 
     Args:
-        trainer: A compiled `DeblurGAN`.
+        trainer: A compiled `DeblurGAN` or `CycleGAN`.
         directory: Folder of the checkpoints.
         every: Generator updates between two checkpoints within an epoch.
     """
@@ -174,10 +194,7 @@ class TrainingState(keras.callbacks.Callback):
         self.best = tf.Variable(-math.inf, dtype=tf.float64, trainable=False)
         self._optimizer = trainer.generator_optimizer
         checkpoint = tf.train.Checkpoint(
-            generator=trainer.generator,
-            critic=trainer.critic,
-            generator_optimizer=trainer.generator_optimizer,
-            critic_optimizer=trainer.critic_optimizer,
+            **trainer.checkpoint_parts(),
             random_states=_random_states(trainer),
             epoch=self.epoch,
             best=self.best,

@@ -1,0 +1,289 @@
+"""The trainer for unpaired photographs: two generators that undo each other, two critics."""
+
+import keras
+import tensorflow as tf
+
+from deblur_keras import losses, metrics
+from deblur_keras.trainers import objectives
+from deblur_keras.trainers.deblurgan import paper_adam
+from deblur_keras.trainers.image_pool import ImagePool
+
+
+class CycleGAN(keras.Model):
+    """Trains a generator to deblur from blurred and sharp photographs that do not belong together.
+
+    A second generator learns to blur, and each has to undo what the other did. The loss of both is
+    ``adversarial_weight * adversarial_loss + cycle_weight * cycle_loss + identity_weight *
+    identity_loss``, each term a sum over the two directions. The trainer is an ordinary
+    ``keras.Model``: ``compile``, ``fit`` and callbacks work as usual, and
+    ``trainer.deblur_generator`` (``trainer.generator`` is the same) is what is kept in the end.
+
+    Args:
+        deblur_generator: A model, ``(B, H, W, 3) -> (B, H, W, 3)`` in [-1, 1], that learns to
+            deblur.
+        blur_generator: Another one, that learns to blur.
+        sharp_critic: A model, ``(B, H, W, 3) -> (B, ...)`` scores, that learns to tell sharp
+            photographs from deblurred ones.
+        blurred_critic: Another one, that learns to tell blurred photographs from sharp ones that
+            were blurred.
+        pool_size: Earlier images that each critic is shown again; see `ImagePool`. 0 turns the
+            pools off.
+        seed: Seed of the pools, and of the points of a gradient penalty.
+        name: Name of the model.
+
+    Raises:
+        ValueError: If two of the networks are the same object or do not fit together.
+
+    Example:
+        >>> networks = (resnet_generator(blocks=6, dropout=0.0, skip="none"), ...)  # doctest: +SKIP
+        >>> cycle = CycleGAN(*networks)  # doctest: +SKIP
+        >>> cycle.compile()  # doctest: +SKIP
+        >>> cycle.fit(datasets.unpaired("blurred/", "sharp/"), epochs=200)  # doctest: +SKIP
+        >>> cycle.deblur_generator.save("generator.keras")  # doctest: +SKIP
+
+    Reference:
+        Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
+        Networks", section 3; "Blind Motion Deblurring with Unpaired Dataset using Cycle-Consistent
+        Adversarial Networks", section II.A.
+    """
+
+    def __init__(
+        self,
+        deblur_generator,
+        blur_generator,
+        sharp_critic,
+        blurred_critic,
+        pool_size=50,
+        seed=0,
+        name="cyclegan",
+        **kwargs,
+    ):
+        super().__init__(name=name, **kwargs)
+        generators = (deblur_generator, blur_generator)
+        critics = (sharp_critic, blurred_critic)
+        for role, pair in (("generators", generators), ("critics", critics)):
+            if pair[0] is pair[1]:
+                raise ValueError(
+                    f"The two {role} must be two networks, one a direction; received the same "
+                    f"object, {pair[0].name!r}, twice."
+                )
+        for network in generators + critics:
+            channels = [network.input_shape[-1]]
+            channels += [network.output_shape[-1]] if network in generators else []
+            if set(channels) != {deblur_generator.output_shape[-1]}:
+                raise ValueError(
+                    "Both generators must take what the other gives, and the critics too; "
+                    f"{network.name!r} maps {network.input_shape} to {network.output_shape}, the "
+                    f"deblurring generator gives {deblur_generator.output_shape}."
+                )
+        self.deblur_generator, self.blur_generator = generators
+        self.sharp_critic, self.blurred_critic = critics
+        self.sharp_pool = ImagePool(pool_size, seed=2 * seed)
+        self.blurred_pool = ImagePool(pool_size, seed=2 * seed + 1)
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.built = True
+
+    @property
+    def generator(self):
+        """The generator that deblurs, by the name it has in every trainer."""
+        return self.deblur_generator
+
+    def checkpoint_parts(self):
+        """Names what a checkpoint has to hold, besides random states; see `TrainingState`.
+
+        Returns:
+            A dict of trackable objects. Available once compiled.
+        """
+        return {
+            "deblur_generator": self.deblur_generator,
+            "blur_generator": self.blur_generator,
+            "sharp_critic": self.sharp_critic,
+            "blurred_critic": self.blurred_critic,
+            "generator_optimizer": self.generator_optimizer,
+            "critic_optimizer": self.critic_optimizer,
+            "sharp_pool": self.sharp_pool,
+            "blurred_pool": self.blurred_pool,
+        }
+
+    def compile(
+        self,
+        generator_optimizer=None,
+        critic_optimizer=None,
+        adversarial="least-squares",
+        adversarial_weight=1.0,
+        cycle_weight=10.0,
+        identity_weight=5.0,
+        jit_compile=False,
+        **kwargs,
+    ):
+        """Sets the objectives and builds both optimizers.
+
+        Args:
+            generator_optimizer: A ``keras.optimizers.Optimizer`` of both generators;
+                ``paper_adam(2e-4)``, as the CycleGAN authors', if not given.
+            critic_optimizer: The same for both critics; it must be another object.
+            adversarial: An `objectives.AdversarialObjective` or its name.
+            adversarial_weight: Factor of the adversarial loss.
+            cycle_weight: Factor of the cycle loss; 10 in the papers.
+            identity_weight: Factor of the identity loss: deblurring a sharp photograph, and
+                blurring a blurred one, are to change nothing. It keeps the colours, which the other
+                losses leave free. 5 in the CycleGAN authors' code (half the cycle weight); 0, as in
+                the deblurring paper, saves two of six passes through a generator.
+            jit_compile: Whether to compile the step with XLA; only without pools.
+            **kwargs: ``run_eagerly`` and the like, as in ``keras.Model.compile``.
+
+        Raises:
+            ValueError: If a name is unknown, a weight negative, one optimizer is given twice, a
+                critic does not suit the objective, or XLA is asked for with pools.
+
+        Note:
+            One Adam over two networks does what one each would do, so two optimizers are enough.
+        """
+        for label, weight in (
+            ("adversarial", adversarial_weight),
+            ("cycle", cycle_weight),
+            ("identity", identity_weight),
+        ):
+            if weight < 0:
+                raise ValueError(f"{label}_weight must not be negative; received {weight!r}.")
+        if generator_optimizer is not None and generator_optimizer is critic_optimizer:
+            raise ValueError(
+                "The generators and the critics need an optimizer each: an optimizer keeps the "
+                "moments of its own networks. Received the same object for both."
+            )
+        if jit_compile and self.sharp_pool.size:
+            raise ValueError(
+                "XLA cannot compile pools, which grow; leave jit_compile off, or make the CycleGAN "
+                "with pool_size=0."
+            )
+        super().compile(
+            optimizer=generator_optimizer or paper_adam(2e-4), jit_compile=jit_compile, **kwargs
+        )
+        self.generator_optimizer = self.optimizer
+        self.critic_optimizer = critic_optimizer or paper_adam(2e-4)
+        # Built now, so that a checkpoint has something to restore into before the first step.
+        self.generator_optimizer.build(self._generator_variables())
+        self.critic_optimizer.build(self._critic_variables())
+
+        adversarial = objectives.get(adversarial)
+        self.sharp_objective = adversarial.bind(self.sharp_critic)
+        self.blurred_objective = adversarial.bind(self.blurred_critic)
+        self.adversarial_weight = adversarial_weight
+        self.cycle_weight = cycle_weight
+        self.identity_weight = identity_weight
+
+        names = ["generator_loss", "critic_loss", "adversarial_loss", "cycle_loss"]
+        names += ["identity_loss"] if identity_weight else []
+        names += ["deblur_adversarial_loss", "blur_adversarial_loss"]
+        names += ["sharp_critic_loss", "blurred_critic_loss"]
+        self.loss_trackers = {name: keras.metrics.Mean(name) for name in names}
+        self.quality_trackers = {"psnr": metrics.PSNR(), "ssim": metrics.SSIM()}
+
+    @property
+    def metrics(self):
+        """The logged averages, which ``fit`` resets at the start of each epoch."""
+        return [*self.loss_trackers.values(), *self.quality_trackers.values()]
+
+    def call(self, inputs, training=False):
+        """Deblurs images, ``(B, H, W, 3)`` in [-1, 1]."""
+        return self.deblur_generator(inputs, training=training)
+
+    def train_step(self, data):
+        """Updates both generators once, then both critics.
+
+        The critics are shown the images made before the generators' update, by way of the pools.
+
+        Args:
+            data: ``(blurred, sharp)``, each ``(B, H, W, 3)`` in [-1, 1]: any blurred and any sharp
+                photographs.
+
+        Returns:
+            The logged averages by name. PSNR and SSIM need pairs: see `test_step`.
+        """
+        blurred, sharp, _ = keras.utils.unpack_x_y_sample_weight(data)
+        deblur, blur = self.deblur_generator, self.blur_generator
+        distance = losses.mean_absolute_error
+        with tf.GradientTape() as tape:
+            deblurred = deblur(blurred, training=True)
+            reblurred = blur(deblurred, training=True)
+            made_blurred = blur(sharp, training=True)
+            resharpened = deblur(made_blurred, training=True)
+
+            deblur_adversarial = self.sharp_objective.generator_loss(
+                self.sharp_critic(deblurred, training=True)
+            )
+            blur_adversarial = self.blurred_objective.generator_loss(
+                self.blurred_critic(made_blurred, training=True)
+            )
+            adversarial = deblur_adversarial + blur_adversarial
+            cycle = distance(blurred, reblurred) + distance(sharp, resharpened)
+            loss = self.adversarial_weight * adversarial + self.cycle_weight * cycle
+            if self.identity_weight:
+                identity = distance(sharp, deblur(sharp, training=True))
+                identity += distance(blurred, blur(blurred, training=True))
+                loss += self.identity_weight * identity
+            loss = tf.reduce_mean(loss)
+            scaled = self._scale(loss, self.generator_optimizer)
+        self._apply(tape, scaled, self._generator_variables(), self.generator_optimizer)
+
+        self._track("generator_loss", loss)
+        self._track("adversarial_loss", adversarial)
+        self._track("cycle_loss", cycle)
+        if self.identity_weight:
+            self._track("identity_loss", identity)
+        self._track("deblur_adversarial_loss", deblur_adversarial)
+        self._track("blur_adversarial_loss", blur_adversarial)
+        self._update_critics(
+            sharp, self.sharp_pool(deblurred), blurred, self.blurred_pool(made_blurred)
+        )
+        return {name: tracker.result() for name, tracker in self.loss_trackers.items()}
+
+    def _update_critics(self, sharp, made_sharp, blurred, made_blurred):
+        with tf.GradientTape() as tape:
+            of_sharp = self._critic_loss(self.sharp_objective, self.sharp_critic, sharp, made_sharp)
+            of_blurred = self._critic_loss(
+                self.blurred_objective, self.blurred_critic, blurred, made_blurred
+            )
+            loss = tf.reduce_mean(of_sharp + of_blurred)
+            scaled = self._scale(loss, self.critic_optimizer)
+        self._apply(tape, scaled, self._critic_variables(), self.critic_optimizer)
+        self._track("critic_loss", loss)
+        self._track("sharp_critic_loss", of_sharp)
+        self._track("blurred_critic_loss", of_blurred)
+
+    def _critic_loss(self, objective, critic, real, made):
+        alpha = objectives.draw_alpha(tf.shape(real)[0], self.seed_generator)
+        scores = critic(real, training=True), critic(made, training=True)
+        return objective.critic_loss(*scores) + objective.penalty(critic, real, made, alpha)
+
+    def _scale(self, loss, optimizer):
+        # Keras 3's optimizers sum the replicas' gradients; this makes the sum their mean.
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return optimizer.scale_loss(loss) / replicas
+
+    def _apply(self, tape, loss, variables, optimizer):
+        optimizer.apply(tape.gradient(loss, variables), variables)
+
+    def _generator_variables(self):
+        return self.deblur_generator.trainable_variables + self.blur_generator.trainable_variables
+
+    def _critic_variables(self):
+        return self.sharp_critic.trainable_variables + self.blurred_critic.trainable_variables
+
+    def _track(self, name, value):
+        self.loss_trackers[name].update_state(value)
+
+    def test_step(self, data):
+        """Scores the deblurred images of one batch of pairs: PSNR and SSIM.
+
+        Args:
+            data: ``(blurred, sharp)`` that do belong together, as from `datasets.paired`.
+
+        Returns:
+            ``psnr`` and ``ssim``.
+        """
+        blurred, sharp, _ = keras.utils.unpack_x_y_sample_weight(data)
+        deblurred = self.deblur_generator(blurred, training=False)
+        for tracker in self.quality_trackers.values():
+            tracker.update_state(sharp, deblurred)
+        return {name: tracker.result() for name, tracker in self.quality_trackers.items()}

@@ -32,6 +32,7 @@ def workplace(tmp_path, monkeypatch):
     photograph = skimage.data.astronaut()[:96, 160:288]
     images.write("photo.jpg", photograph)
     images.write("holiday/one.jpg", photograph)
+    images.write("blurred/two.png", photograph[::-1])
     kernels = blur.random_psfs(2, seed=0)
     for index, kernel in enumerate(kernels):
         images.write(f"pairs/sharp/{index}.png", photograph)

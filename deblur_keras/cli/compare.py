@@ -68,7 +68,6 @@ def compare(first, second, data, output, split, blur, scale, limit, overwrite):
 
     console.import_tensorflow()
     from deblur_keras import datasets, images
-    from deblur_keras.cli.evaluate import _spread
     from deblur_keras.evaluation import comparison, model_facts
     from deblur_keras.restorer import ModelError, Restorer
 
@@ -78,10 +77,10 @@ def compare(first, second, data, output, split, blur, scale, limit, overwrite):
                 raise console.fail(
                     f"{output / name} exists already; choose another folder, or add --overwrite."
                 )
-    if split is None and (data / "test").is_dir():
-        split = "test"
     try:
-        pairs = _spread(datasets.pairs(data, split=split, blur=blur), limit)
+        if split is None and "test" in datasets.splits(data, blur):
+            split = "test"
+        pairs = console.spread(datasets.pairs(data, split=split, blur=blur), limit)
         restorers = [Restorer(model) for model in (first, second)]
         facts = {
             "data": str(data.resolve()),

@@ -98,7 +98,7 @@ def evaluate(
     try:
         if split is None and "test" in datasets.splits(data, blur):
             split = "test"
-        pairs = _spread(datasets.pairs(data, split=split, blur=blur), limit)
+        pairs = console.spread(datasets.pairs(data, split=split, blur=blur), limit)
         restorer = Restorer(model, restore_with_dropout, seed if restore_with_dropout else None)
         if output is not None:
             output.mkdir(parents=True, exist_ok=True)  # fails now rather than after the scoring
@@ -137,10 +137,3 @@ def evaluate(
         for name, text in result.failures.items():
             click.echo(console.printable(f"not scored: {name}: {text}"), err=True)
         raise console.fail(f"{len(result.failures)} of {len(pairs)} pairs could not be scored.")
-
-
-def _spread(items, limit):
-    """Picks items at even distances: the first ones alone would all be of one scene."""
-    if limit is None or limit >= len(items):
-        return items
-    return [items[index * len(items) // limit] for index in range(limit)]

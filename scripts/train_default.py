@@ -55,9 +55,7 @@ def main(photographs, frames, pairs, validation, output, start, steps, learning_
     if start:
         generator = keras.saving.load_model(start)
     else:
-        generator = generators.compact_generator(
-            widths=(24, 48, 96, 160), blocks=(1, 1, 2, 3), kernel=7, name="default"
-        )
+        generator = generators.compact_generator(name="default")
     schedule = keras.optimizers.schedules.CosineDecay(
         learning_rate / 100, steps - 500, warmup_target=learning_rate, warmup_steps=500
     )

@@ -115,7 +115,7 @@ def test_means_gains_and_the_worst_image():
     assert (summary["seconds_median"], summary["seconds_mean"]) == (2.0, 4.0)
     text = "\n".join(evaluation.lines())
     assert "PSNR 25.00 -> 27.00 dB (+2.00 dB)" in text
-    assert "2 of 3 images improved; worst gain -1.00 dB (a/2)" in text
+    assert "2 of 3 images improved by PSNR; worst gain -1.00 dB (a/2)" in text
 
 
 def test_exact_images_are_counted_and_do_not_poison_the_means(tmp_path):

@@ -165,7 +165,7 @@ class Evaluation:
                 f"SSIM {ssim['blurred']:.4f} -> {ssim['restored']:.4f} ({ssim['gain']:+.4f})"
             )
         lines.append(f"MSE  {mse['blurred']:.1f} -> {mse['restored']:.1f} ({mse['gain']:+.1f})")
-        line = f"{improved} of {count} images improved"
+        line = f"{improved} of {count} images improved by PSNR"
         if summary["worst_image"] is not None:
             line += f"; worst gain {summary['worst_gain']:+.2f} dB ({summary['worst_image']})"
         lines.append(line)

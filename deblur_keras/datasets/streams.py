@@ -8,7 +8,6 @@ import dataclasses
 import itertools
 import logging
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
@@ -111,7 +110,7 @@ class Pictures:
         return self._memory[key, scale]
 
     def _prepare(self, key, scale):
-        return tuple(self._extend(_resize(image, scale)) for image in self._read(key))
+        return tuple(self._extend(images.resize(image, scale)) for image in self._read(key))
 
     def _extend(self, image):
         missing = [max(self._least - side, 0) for side in image.shape[:2]]
@@ -128,14 +127,6 @@ class Pictures:
             )
         sides = [(total // 2, total - total // 2) for total in missing]
         return np.pad(image, [*sides, (0, 0)], mode="reflect")
-
-
-def _resize(image, scale):
-    if scale == 1:
-        return image
-    height, width = (max(round(side * scale), 1) for side in image.shape[:2])
-    kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return cv2.resize(image, (width, height), interpolation=kind)
 
 
 def stream(visit, count, options):

@@ -14,7 +14,6 @@ import platform
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from deblur_keras import __version__, images, metrics
@@ -79,7 +78,7 @@ def evaluate_pairs(
         # Whatever is wrong with one image (unreadable, too large for the memory) must not cost
         # the scores of the others; it is reported, and the command's exit code tells.
         try:
-            blurred, sharp = (_reduce(image, scale) for image in pair.read())
+            blurred, sharp = (images.resize(image, scale) for image in pair.read())
             if warm_up is None:
                 started = time.perf_counter()
                 restorer(blurred)
@@ -121,14 +120,6 @@ def model_facts(model):
     path = pretrained_path(str(model)) if str(model) in names else Path(model)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return {"model_file": str(path.resolve()), "model_sha256": digest}
-
-
-def _reduce(image, scale):
-    """Averages areas so that both sides shrink by the factor, to whole pixels and grey levels."""
-    if scale == 1:
-        return image
-    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    return cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _score(name, blurred, restored, sharp, seconds):

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from deblur_keras import images, sheets
-from deblur_keras.evaluation.benchmark import _reduce
 from deblur_keras.evaluation.outcomes import METRICS
 from deblur_keras.evaluation.significance import p_text
 
@@ -132,7 +131,7 @@ def comparison_sheet(comparison, first, second, pairs, scale=1.0, most=2):
     rows, captions = [], []
     for index, role in telling_images(advantages, most):
         pair = by_name[comparison.first.rows[index].name]
-        blurred, sharp = (_reduce(image, scale) for image in pair.read())
+        blurred, sharp = (images.resize(image, scale) for image in pair.read())
         row = [blurred, first(blurred), second(blurred), sharp]
         amount = abs(advantages[index])
         if amount:

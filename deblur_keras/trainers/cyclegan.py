@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from deblur_keras import losses, metrics
-from deblur_keras.trainers import objectives
+from deblur_keras.trainers import objectives, updates
 from deblur_keras.trainers.deblurgan import paper_adam
 from deblur_keras.trainers.image_pool import ImagePool
 
@@ -223,8 +223,8 @@ class CycleGAN(keras.Model):
                 identity += distance(blurred, blur(blurred, training=True))
                 loss += self.identity_weight * identity
             loss = tf.reduce_mean(loss)
-            scaled = self._scale(loss, self.generator_optimizer)
-        self._apply(tape, scaled, self._generator_variables(), self.generator_optimizer)
+            scaled = updates.scaled_for(self.generator_optimizer, loss)
+        updates.descend(self.generator_optimizer, tape, scaled, self._generator_variables())
 
         self._track("generator_loss", loss)
         self._track("adversarial_loss", adversarial)
@@ -245,8 +245,8 @@ class CycleGAN(keras.Model):
                 self.blurred_objective, self.blurred_critic, blurred, made_blurred
             )
             loss = tf.reduce_mean(of_sharp + of_blurred)
-            scaled = self._scale(loss, self.critic_optimizer)
-        self._apply(tape, scaled, self._critic_variables(), self.critic_optimizer)
+            scaled = updates.scaled_for(self.critic_optimizer, loss)
+        updates.descend(self.critic_optimizer, tape, scaled, self._critic_variables())
         self._track("critic_loss", loss)
         self._track("sharp_critic_loss", of_sharp)
         self._track("blurred_critic_loss", of_blurred)
@@ -255,14 +255,6 @@ class CycleGAN(keras.Model):
         alpha = objectives.draw_alpha(tf.shape(real)[0], self.seed_generator)
         scores = critic(real, training=True), critic(made, training=True)
         return objective.critic_loss(*scores) + objective.penalty(critic, real, made, alpha)
-
-    def _scale(self, loss, optimizer):
-        # Keras 3's optimizers sum the replicas' gradients; this makes the sum their mean.
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return optimizer.scale_loss(loss) / replicas
-
-    def _apply(self, tape, loss, variables, optimizer):
-        optimizer.apply(tape.gradient(loss, variables), variables)
 
     def _generator_variables(self):
         return self.deblur_generator.trainable_variables + self.blur_generator.trainable_variables

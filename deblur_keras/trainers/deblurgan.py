@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from deblur_keras import losses, metrics
-from deblur_keras.trainers import objectives
+from deblur_keras.trainers import objectives, updates
 
 
 class DeblurGAN(keras.Model):
@@ -164,8 +164,8 @@ class DeblurGAN(keras.Model):
             loss = tf.reduce_mean(
                 self.adversarial_weight * adversarial_loss + self.content_weight * content_loss
             )
-            scaled = self._scale(loss, self.generator_optimizer)
-        self._apply(tape, scaled, self.generator, self.generator_optimizer)
+            scaled = updates.scaled_for(self.generator_optimizer, loss)
+        updates.descend(self.generator_optimizer, tape, scaled, self.generator.trainable_variables)
 
         self.loss_trackers["generator_loss"].update_state(loss)
         self.loss_trackers["adversarial_loss"].update_state(adversarial_loss)
@@ -181,19 +181,10 @@ class DeblurGAN(keras.Model):
             )
             penalty = self.adversarial.penalty(self.critic, sharp, restored, alpha)
             loss = tf.reduce_mean(difference + penalty)
-            scaled = self._scale(loss, self.critic_optimizer)
-        self._apply(tape, scaled, self.critic, self.critic_optimizer)
+            scaled = updates.scaled_for(self.critic_optimizer, loss)
+        updates.descend(self.critic_optimizer, tape, scaled, self.critic.trainable_variables)
         self.loss_trackers["critic_loss"].update_state(loss)
         self.loss_trackers["gradient_penalty"].update_state(penalty)
-
-    def _scale(self, loss, optimizer):
-        # Keras 3's optimizers sum the replicas' gradients; this makes the sum their mean.
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return optimizer.scale_loss(loss) / replicas
-
-    def _apply(self, tape, loss, network, optimizer):
-        variables = network.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)
 
     def test_step(self, data):
         """Scores the restored images of one batch: content loss, PSNR and SSIM.

@@ -328,7 +328,8 @@ def _validation_pairs(config):
     if config.data:
         # A set of its own to choose the best weights by, before the one to report on.
         present = [s for s in datasets.splits(config.data, config.blur) if s != "train"]
-        for split in sorted(present, key=lambda split: split == "test"):
+        if present:
+            split = min(present, key=lambda split: split == "test")
             return datasets.pairs(config.data, split=split, blur=config.blur)
     return []
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from deblur_keras.cli.pairs import chosen_pairs, pair_options
+
 
 @click.command()
 @click.argument("first", metavar="A")
@@ -23,29 +25,7 @@ import click
     help="Folder for the scores of each image (CSV), the summary (JSON), the plots of SSIM and "
     "MSE, and the contact sheet.",
 )
-@click.option(
-    "--split",
-    help="Sub-folder to score, such as test.  [default: test where there is one]",
-)
-@click.option(
-    "--blur",
-    type=click.Choice(["blur", "blur_gamma"]),
-    default="blur",
-    show_default=True,
-    help="Blurred side of GoPro: averaged as stored, or in linear light.",
-)
-@click.option(
-    "--scale",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Reduce both sides first, by area averaging; 0.5 is the papers' halved GoPro.",
-)
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    help="Score this many pairs only, spread evenly over the set.  [default: all]",
-)
+@pair_options
 @click.option("--overwrite", is_flag=True, help="Replace an earlier comparison in OUTPUT.")
 def compare(first, second, data, output, split, blur, scale, limit, overwrite):
     """Score two models, A and B, on the same pairs of blurred and sharp photographs.
@@ -78,9 +58,7 @@ def compare(first, second, data, output, split, blur, scale, limit, overwrite):
                     f"{output / name} exists already; choose another folder, or add --overwrite."
                 )
     try:
-        if split is None and "test" in datasets.splits(data, blur):
-            split = "test"
-        pairs = console.spread(datasets.pairs(data, split=split, blur=blur), limit)
+        pairs, split = chosen_pairs(data, split, blur, limit)
         restorers = [Restorer(model) for model in (first, second)]
         facts = {
             "data": str(data.resolve()),

@@ -115,22 +115,6 @@ def duration(seconds):
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
-def spread(items, limit):
-    """Picks items at even distances: the first ones alone would all be of one scene.
-
-    Args:
-        items: sequence.
-        limit: how many to pick; None picks all.
-
-    Example:
-        >>> spread([0, 1, 2, 3, 4, 5], 3)
-        [0, 2, 4]
-    """
-    if limit is None or limit >= len(items):
-        return items
-    return [items[index * len(items) // limit] for index in range(limit)]
-
-
 class Progress:
     """Tells how far a run is: a live bar on a terminal, now and then a line elsewhere.
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from deblur_keras.cli.pairs import chosen_pairs, pair_options
+
 
 @click.command()
 @click.argument("model")
@@ -16,29 +18,7 @@ import click
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for scores.csv (a line per image) and summary.json.",
 )
-@click.option(
-    "--split",
-    help="Sub-folder to score, such as test.  [default: test where there is one]",
-)
-@click.option(
-    "--blur",
-    type=click.Choice(["blur", "blur_gamma"]),
-    default="blur",
-    show_default=True,
-    help="Blurred side of GoPro: averaged as stored, or in linear light.",
-)
-@click.option(
-    "--scale",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Reduce both sides first, by area averaging; 0.5 is the papers' halved GoPro.",
-)
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    help="Score this many pairs only, spread evenly over the set.  [default: all]",
-)
+@pair_options
 @click.option(
     "--restore-with-dropout",
     is_flag=True,
@@ -96,9 +76,7 @@ def evaluate(
                     f"{output / name} exists already; choose another folder, or add --overwrite."
                 )
     try:
-        if split is None and "test" in datasets.splits(data, blur):
-            split = "test"
-        pairs = console.spread(datasets.pairs(data, split=split, blur=blur), limit)
+        pairs, split = chosen_pairs(data, split, blur, limit)
         restorer = Restorer(model, restore_with_dropout, seed if restore_with_dropout else None)
         if output is not None:
             output.mkdir(parents=True, exist_ok=True)  # fails now rather than after the scoring

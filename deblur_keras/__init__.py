@@ -20,6 +20,7 @@ _SUBMODULES = (
     "losses",
     "metrics",
     "perceptual",
+    "recipes",
     "restorer",
     "trainers",
 )

@@ -14,12 +14,15 @@ FLOORS = {
     **dict.fromkeys(["layers", "losses", "metrics", "blur", "trajectories", "images", "sheets"], 1),
     **dict.fromkeys(["generators", "critics", "perceptual", "datasets"], 2),
     **dict.fromkeys(["trainers", "restorer"], 3),
-    **dict.fromkeys(["evaluation", "export"], 4),
+    **dict.fromkeys(["evaluation", "export", "recipes", "feeds", "runs"], 4),
     **dict.fromkeys(["cli", "demo"], 5),
 }
 # On one floor: pixels are converted in images, trajectories are half of blur, a command is its
-# function's face.
-SIBLINGS = {("metrics", "images"), ("blur", "trajectories"), ("cli", "demo")}
+# function's face, a run is a recipe and its feed.
+SIBLINGS = {
+    *(("metrics", "images"), ("blur", "trajectories"), ("cli", "demo")),
+    *(("runs", "recipes"), ("runs", "feeds")),
+}
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
 
 

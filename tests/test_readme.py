@@ -38,6 +38,8 @@ def workplace(tmp_path, monkeypatch):
         images.write(f"pairs/sharp/{index}.png", photograph)
         images.write(f"pairs/blur/{index}.png", blur.motion_blur(photograph, kernel))
     Path("pairs/blur.csv").touch()
+    Path("shaken").mkdir()
+    Path("mine.toml").write_text("batch = 2")
     Path("GOPRO_Large").mkdir()
     return tmp_path
 

@@ -7,23 +7,16 @@ import pytest
 import skimage.data
 from click.testing import CliRunner
 
-from deblur_keras import Restorer, blur, images
+from deblur_keras import Restorer, blur, feeds, images, recipes, runs, trainers
 from deblur_keras.cli import main
-from deblur_keras.trainers import runs
 
 SMALL = [
-    "--filters",
-    "4",
-    "--blocks",
-    "1",
-    "--crop",
-    "32",
-    "--scale",
-    "1.0",
-    "--content",
-    "mse",
-    "--critic-steps",
-    "1",
+    *("--set", "generator.filters=4", "--set", "generator.blocks=1", "--set", "content=mse"),
+    *("--set", "critic_steps=1", "--crop", "32", "--scale", "1.0"),
+]
+SMALL_CYCLE = [
+    *("--set", "generator.filters=4", "--set", "generator.blocks=1", "--set", "critic.filters=4"),
+    *("--set", "critic.layers=2", "--crop", "32"),
 ]
 
 
@@ -63,7 +56,8 @@ def test_a_run_writes_its_folder_and_goes_on(photographs, tmp_path):
         "step-0000003.png",
         "step-0000004.png",
     ]
-    assert json.loads((run / "config.json").read_text())["filters"] == 4
+    stored = json.loads((run / "config.json").read_text())
+    assert stored["recipe"]["generator"]["filters"] == 4
     rows = history(run)
     assert len(rows) == 2
     expected = {"generator_loss", "critic_loss", "gradient_penalty", "val_psnr", "learning_rate"}
@@ -81,7 +75,7 @@ def test_a_run_writes_its_folder_and_goes_on(photographs, tmp_path):
     longer = call("--resume", "-o", run, "--epochs", 3)
     assert longer.exit_code == 0, longer.output
     assert [int(row["epoch"]) for row in history(run)] == [0, 1, 2]
-    trainer = runs.build(runs.read_config(run))
+    trainer = runs.read_config(run).recipe.build()
     state = runs.cb.TrainingState(trainer, run / "state")
     assert state.restore() == 3
     assert int(trainer.generator_optimizer.iterations) == 6
@@ -94,25 +88,21 @@ def test_a_run_writes_its_folder_and_goes_on(photographs, tmp_path):
 def test_the_compact_generator_on_photographs_alone(photographs, tmp_path):
     run = tmp_path / "run"
     result = call(
-        *["--photographs", photographs / "sharp", "-o", run, "--generator", "compact"],
-        *["--content", "mae", "--crop", 32, "--epochs", 1, "--steps-per-epoch", 2],
-        *["--critic-steps", 1, "--adversarial-weight", 0],
+        *["--photographs", photographs / "sharp", "-o", run, "--set", "generator=compact"],
+        *["--set", "content=mae", "--crop", 32, "--epochs", 1, "--steps-per-epoch", 2],
+        *["--set", "critic_steps=1", "--set", "adversarial_weight=0"],
     )
     assert result.exit_code == 0, result.output
     assert keras.saving.load_model(run / "generator.keras").name == "compact_generator"
 
 
 def test_pairs_and_photographs_are_mixed_two_to_one(photographs):
-    config = runs.RunConfig(
-        data=str(photographs / "pairs"),
-        photographs=str(photographs / "sharp"),
-        crop=16,
-        scale=1.0,
-    )
-    training, validation, steps = runs._data(config, first_epoch=0)
-    assert steps == 4 * 3
-    assert validation.cardinality().numpy() == 1
-    assert next(iter(training))[0].shape == (1, 16, 16, 3)
+    recipe = recipes.get("deblurgan").override({"crop": 16, "scale": 1.0})
+    sources = feeds.Sources(str(photographs / "pairs"), str(photographs / "sharp"))
+    feed = feeds.feed(recipe, sources)
+    assert feed.steps == 4 * 3
+    assert feed.validation.cardinality().numpy() == 1
+    assert next(iter(feed.training))[0].shape == (1, 16, 16, 3)
 
 
 @pytest.mark.parametrize(
@@ -120,9 +110,12 @@ def test_pairs_and_photographs_are_mixed_two_to_one(photographs):
     [
         ([], "Nothing to train on"),
         (["--data", "{root}/sharp"], "found no image pairs"),
-        (["--data", "{root}/pairs", "--crop", 30], "multiples of 4; received a crop of 30. Use 28"),
         (
-            ["--data", "{root}/pairs", "--content", "perceptual", "--vgg", "{broken}"],
+            ["--data", "{root}/pairs", "--crop", 30],
+            "a multiple of 4 pixels; received a crop of 30. Use 28",
+        ),
+        (
+            ["--data", "{root}/pairs", "--set", "content=perceptual", "--vgg", "{broken}"],
             "readable .h5",
         ),
         (["--resume"], "No run in"),
@@ -132,7 +125,7 @@ def test_what_cannot_be_trained_is_explained(arguments, message, photographs, tm
     broken = tmp_path / "vgg.h5"
     broken.write_bytes(b"no HDF5")
     filled = [str(argument).format(root=photographs, broken=broken) for argument in arguments]
-    result = call("--content", "mse", *filled, "-o", tmp_path / "run")
+    result = call("--set", "content=mse", *filled, "-o", tmp_path / "run")
     assert result.exit_code == 1
     assert message in result.output
     assert not (tmp_path / "run").exists()  # it can be started again
@@ -140,12 +133,18 @@ def test_what_cannot_be_trained_is_explained(arguments, message, photographs, tm
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--penalty-weight", -1], ["--epochs", 0], ["--generator", "compact", "--blocks", 3]],
+    [
+        ["--epochs", 0],
+        ["--set", "batch"],
+        ["--set", "filters=3"],
+        ["--set", "generator=compact", "--set", "generator.skip=none"],
+        ["--set", "learning_rate=-1"],
+    ],
 )
 def test_wrong_options_are_wrong_usage(arguments, photographs, tmp_path):
     result = call("--data", photographs / "pairs", "-o", tmp_path / "run", *arguments)
     assert result.exit_code == 2
-    assert arguments[-2] in result.output
+    assert arguments[-2].strip("-") in result.output or arguments[-1].split("=")[0] in result.output
 
 
 def test_a_run_that_dies_at_its_first_step_goes_on(photographs, tmp_path, monkeypatch):
@@ -169,7 +168,7 @@ def test_a_run_that_diverges_stops_and_keeps_what_was_good(photographs, tmp_path
         return {"generator_loss": float("nan"), "psnr": 20.0}
 
     run = tmp_path / "run"
-    monkeypatch.setattr(runs.DeblurGAN, "train_step", poison)
+    monkeypatch.setattr(trainers.DeblurGAN, "train_step", poison)
     result = call("--data", photographs / "pairs", "-o", run, *SMALL)
     assert result.exit_code == 1
     assert "diverged: generator_loss no longer finite" in result.output
@@ -178,13 +177,14 @@ def test_a_run_that_diverges_stops_and_keeps_what_was_good(photographs, tmp_path
 
 
 def test_a_continued_stream_shows_new_crops(photographs):
-    config = runs.RunConfig(
-        photographs=str(photographs / "sharp"), crop=16, steps_per_epoch=2, batch=5
-    )
+    recipe = recipes.get("deblurgan").override({"crop": 16, "batch": 5})
+    sources = feeds.Sources(photographs=str(photographs / "sharp"))
     seen = []
     for updates in (0, 2):
-        stream, _, _ = runs._data(config, first_epoch=updates // 2, updates=updates)
-        seen.append([batch[1].numpy() for batch in stream.take(2)])
+        feed = feeds.feed(
+            recipe, sources, steps_per_epoch=2, first_epoch=updates // 2, updates=updates
+        )
+        seen.append([batch[1].numpy() for batch in feed.training.take(2)])
     for old in seen[0]:
         assert not any(np.array_equal(old, new) for new in seen[1])
 
@@ -205,7 +205,7 @@ def test_an_interrupted_run_is_kept_and_goes_on(photographs, tmp_path, monkeypat
     assert (run / "generator-last.keras").exists()
     result = call("--resume", "-o", run)
     assert result.exit_code == 0, result.output
-    trainer = runs.build(runs.read_config(run))
+    trainer = runs.read_config(run).recipe.build()
     runs.cb.TrainingState(trainer, run / "state").restore()
     # Two updates before the interruption, then both epochs of four from their beginning.
     assert int(trainer.generator_optimizer.iterations) == 2 + 8
@@ -215,3 +215,87 @@ def test_a_config_of_another_version_is_named(tmp_path):
     (tmp_path / "config.json").write_text('{"deblur_keras": "9.0", "magic": 1}')
     with pytest.raises(runs.RunError, match=r"deblur_keras 9\.0.*magic"):
         runs.read_config(tmp_path)
+
+
+@pytest.mark.parametrize("recipe", ['{"name": "magic"}', '{"name": "deblurgan", "magic": 1}', "3"])
+def test_a_recipe_of_another_version_is_named(recipe, tmp_path):
+    (tmp_path / "config.json").write_text(f'{{"deblur_keras": "9.0", "recipe": {recipe}}}')
+    with pytest.raises(runs.RunError, match=r"deblur_keras 9\.0.*its recipe is not one"):
+        runs.read_config(tmp_path)
+
+
+def test_a_cyclegan_trains_on_photographs_without_partners_and_goes_on(photographs, tmp_path):
+    run = tmp_path / "run"
+    blurred, sharp = photographs / "pairs" / "train" / "scene" / "blur", photographs / "sharp"
+    result = call(
+        *["cyclegan", "--blurred", blurred, "--photographs", sharp, "-o", run],
+        *[*SMALL_CYCLE, "--epochs", 1, "--sample-every", 2],
+    )
+    assert result.exit_code == 0, result.output
+    rows = history(run)
+    assert {"cycle_loss", "blurred_critic_loss", "learning_rate"} <= set(rows[0])
+    assert "identity_loss" not in rows[0]
+    for name in ("generator.keras", "blur_generator.keras", "samples/step-0000004.png"):
+        assert (run / name).exists(), name
+    assert Restorer(run / "generator.keras")(np.zeros((33, 17, 3), "uint8")).shape == (33, 17, 3)
+
+    longer = call("cyclegan", "--resume", "-o", run, "--epochs", 2)
+    assert longer.exit_code == 0, longer.output
+    trainer = runs.read_config(run).recipe.build()
+    assert runs.cb.TrainingState(trainer, run / "state").restore() == 2
+    assert int(trainer.generator_optimizer.iterations) == 10
+    another = call("deblurgan", "--resume", "-o", run, "--epochs", 3)
+    assert another.exit_code == 1
+    assert "is one of cyclegan, not of deblurgan" in another.output
+
+
+def test_a_cyclegan_chooses_its_best_by_pairs_where_there_are_any(photographs, tmp_path):
+    run = tmp_path / "run"
+    result = call(
+        *["cyclegan", "--data", photographs / "pairs", "-o", run, *SMALL_CYCLE],
+        *["--epochs", 1, "--steps-per-epoch", 2],
+    )
+    assert result.exit_code == 0, result.output
+    assert float(history(run)[0]["val_psnr"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cyclegan", "--photographs", "{root}/sharp"], "no blurred"),
+        (["cyclegan", "--blurred", "{root}/sharp"], "no sharp"),
+        (["deblurgan", "--blurred", "{root}/sharp"], "learns from pairs"),
+        (
+            ["cyclegan", "--blurred", "{root}/sharp", "--photographs", "{root}/sharp"],
+            "among the sharp ones too",
+        ),
+    ],
+)
+def test_the_wrong_kind_of_data_is_explained(arguments, message, photographs, tmp_path):
+    filled = [argument.format(root=photographs) for argument in arguments]
+    small = SMALL_CYCLE if filled[0] == "cyclegan" else SMALL
+    result = call(*filled, *small, "-o", tmp_path / "run")
+    assert result.exit_code == 1
+    assert message in result.output
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_config_file_changes_fields_and_settings_win_over_it(photographs, tmp_path):
+    config = tmp_path / "mine.toml"
+    config.write_text('crop = 64\ncontent = "mae"\n[generator]\nfilters = 4\nblocks = 1\n')
+    run = tmp_path / "run"
+    result = call(
+        *["sharingan", "--photographs", photographs / "sharp", "-o", run, "--config", config],
+        *["--crop", 32, "--set", "critic_steps=1", "--epochs", 1, "--steps-per-epoch", 1],
+    )
+    assert result.exit_code == 0, result.output
+    recipe = runs.read_config(run).recipe
+    assert recipe.name == "sharingan"
+    assert (recipe.crop, recipe.content.kind) == (32, "mae")
+    assert recipe.generator.options["filters"] == 4
+    assert recipe.adversarial.options["weight"] == 100.0
+    assert recipe.sources["crop"].kind == "set by you"
+    config.write_text("learning-rat = 1")
+    wrong = call("sharingan", "-o", tmp_path / "other", "--config", config)
+    assert wrong.exit_code == 2
+    assert "Did you mean 'learning_rate'?" in wrong.output

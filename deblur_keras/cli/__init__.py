@@ -16,7 +16,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 _COMMANDS = {
     "deblur": "Restore blurred photographs: files, folders, patterns.",
-    "train": "Train a generator on pairs, or on sharp photographs alone.",
+    "train": "Train a paper's system on pairs, on sharp photographs, or without partners.",
+    "recipes": "List the papers' systems that train knows, with their sources.",
     "evaluate": "Score a model on pairs of blurred and sharp photographs.",
     "compare": "Score two models on the same pairs: who wins, and is it chance?",
     "blur": "Make blurred/sharp pairs from sharp photographs.",

@@ -1,26 +1,34 @@
-"""``deblur-keras train``: trains a generator and keeps everything in a run folder."""
+"""``deblur-keras train``: trains a recipe and keeps everything in a run folder."""
 
 from pathlib import Path
 
 import click
 
-_RESNET_ONLY = {"filters", "blocks", "upsampling", "dropout"}
+# Options that are fields of the recipe, by the same name.
+_FIELDS = ("epochs", "batch", "crop", "scale", "learning_rate")
+_SOURCES = ("data", "photographs", "blurred", "validation", "blur")
+_FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True)
 
 
 @click.command()
+@click.argument("recipe", required=False, metavar="[RECIPE]")
 @click.option(
     "--data",
-    type=click.Path(exists=True, file_okay=False, resolve_path=True),
+    type=_FOLDER,
     help="Folder of blurred and sharp pairs (GoPro's tree, blur/ and sharp/, A|B files, ...).",
 )
 @click.option(
     "--photographs",
-    type=click.Path(exists=True, file_okay=False, resolve_path=True),
-    help="Folder of sharp photographs, blurred at random; with --data, mixed 2:1 as in the paper.",
+    type=_FOLDER,
+    help="Folder of sharp photographs, blurred at random; with --data, both are mixed. For "
+    "cyclegan its sharp side.",
+)
+@click.option(
+    "--blurred", type=_FOLDER, help="Folder of blurred photographs without partners, for cyclegan."
 )
 @click.option(
     "--validation",
-    type=click.Path(exists=True, file_okay=False, resolve_path=True),
+    type=_FOLDER,
     help="Folder of pairs to score after each epoch.  [default: the val or test split of DATA]",
 )
 @click.option(
@@ -32,46 +40,19 @@ _RESNET_ONLY = {"filters", "blocks", "upsampling", "dropout"}
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in OUTPUT, as it was configured.")
 @click.option(
-    "--generator",
-    type=click.Choice(["resnet", "compact"]),
-    default="resnet",
-    show_default=True,
-    help="The paper's network, or a small one for training without a GPU.",
+    "--config",
+    type=click.Path(exists=True, dir_okay=False),
+    help="TOML file with fields of the recipe to change; `recipes show NAME --toml` prints all.",
 )
 @click.option(
-    "--filters",
-    type=click.IntRange(min=1),
-    default=64,
-    show_default=True,
-    help="First channels of the ResNet.",
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Change one field, such as generator.filters=32; may be repeated, wins over --config.",
 )
 @click.option(
-    "--blocks",
-    type=click.IntRange(min=1),
-    default=9,
-    show_default=True,
-    help="Residual blocks of the ResNet.",
-)
-@click.option(
-    "--upsampling",
-    type=click.Choice(["transpose", "resize"]),
-    default="transpose",
-    show_default=True,
-    help="Transposed convolution as in the paper, or resize and convolve: no checkerboards.",
-)
-@click.option(
-    "--dropout",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.5,
-    show_default=True,
-    help="Rate in the residual blocks.",
-)
-@click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    default=300,
-    show_default=True,
-    help="Half constant, half linear decay.",
+    "--epochs", type=click.IntRange(min=1), help="Passes over the data.  [default: the recipe's]"
 )
 @click.option(
     "--steps-per-epoch",
@@ -79,21 +60,22 @@ _RESNET_ONLY = {"filters", "blocks", "upsampling", "dropout"}
     help="Updates that count as an epoch.  [default: one pass over the data]",
 )
 @click.option(
-    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Crops an update."
+    "--batch", type=click.IntRange(min=1), help="Crops an update.  [default: the recipe's]"
 )
 @click.option(
     "--crop",
     type=click.IntRange(min=1),
-    default=256,
-    show_default=True,
-    help="Side of the crops in pixels.",
+    help="Side of the crops in pixels.  [default: the recipe's]",
 )
 @click.option(
     "--scale",
     type=click.FloatRange(0, 1, min_open=True),
-    default=0.5,
-    show_default=True,
-    help="Reduce pairs first; 0.5 is the paper's halved GoPro.",
+    help="Reduce pairs first; 0.5 is the papers' halved GoPro.  [default: the recipe's]",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, min_open=True),
+    help="Of both Adam optimizers.  [default: the recipe's]",
 )
 @click.option(
     "--blur",
@@ -103,58 +85,9 @@ _RESNET_ONLY = {"filters", "blocks", "upsampling", "dropout"}
     help="Blurred side of GoPro.",
 )
 @click.option(
-    "--learning-rate",
-    type=click.FloatRange(0, min_open=True),
-    default=1e-4,
-    show_default=True,
-    help="Of both Adam optimizers.",
-)
-@click.option(
-    "--content",
-    type=click.Choice(["perceptual", "mse", "mae", "charbonnier", "negative_psnr"]),
-    default="perceptual",
-    show_default=True,
-    help="Content loss.",
-)
-@click.option(
-    "--content-weight",
-    type=click.FloatRange(min=0),
-    default=100.0,
-    show_default=True,
-    help="Factor of it.",
-)
-@click.option(
     "--vgg",
     type=click.Path(exists=True, dir_okay=False, resolve_path=True),
-    help="VGG19 weights (.npz, .h5, .weights.h5).  [default: Keras's own, downloaded once]",
-)
-@click.option(
-    "--adversarial-weight",
-    type=click.FloatRange(min=0),
-    default=1.0,
-    show_default=True,
-    help="Factor of the adversarial loss.",
-)
-@click.option(
-    "--penalty-weight",
-    type=click.FloatRange(min=0),
-    default=10.0,
-    show_default=True,
-    help="Of the gradient penalty.",
-)
-@click.option(
-    "--penalty-mode",
-    type=click.Choice(["per_sample", "pixelwise"]),
-    default="per_sample",
-    show_default=True,
-    help="The textbook's gradient penalty, or the authors' code to the letter.",
-)
-@click.option(
-    "--critic-steps",
-    type=click.IntRange(min=1),
-    default=5,
-    show_default=True,
-    help="Before each generator update.",
+    help="VGG weights (.npz, .h5, .weights.h5).  [default: Keras's own, downloaded once]",
 )
 @click.option(
     "--sample-every",
@@ -171,56 +104,82 @@ _RESNET_ONLY = {"filters", "blocks", "upsampling", "dropout"}
     help="Of weights, data and dropout.",
 )
 @click.pass_context
-def train(context, output, resume, **options):
-    """Train DeblurGAN on pairs, on sharp photographs alone, or on both.
+def train(context, recipe, output, resume, config, settings, **options):
+    """Train a paper's system on pairs, on sharp photographs, or on photographs without partners.
+
+    RECIPE is one of the names that `deblur-keras recipes` lists, deblurgan if none is given. Its
+    defaults are the paper's; most are meant for a GPU and days. Any field can be changed, by
+    --config, by --set, and the common ones by an option of their own. The third example runs on a
+    laptop.
 
     OUTPUT becomes the run folder: config.json, history.csv, tensorboard/, sample sheets in
     samples/, generator.keras (the best so far by PSNR), generator-last.keras, and state/, from
-    which --resume goes on with both networks and both optimizers as they were. The defaults are
-    the paper's; they are meant for a GPU and days. The last example runs on a laptop.
+    which --resume goes on with all networks and optimizers as they were.
 
     \b
     Examples:
-      deblur-keras train --data GOPRO_Large -o runs/gopro
+      deblur-keras train deblurgan --data GOPRO_Large -o runs/gopro
       deblur-keras train --resume -o runs/gopro
-      deblur-keras train --data GOPRO_Large --photographs coco/ -o runs/combined
-      deblur-keras train --photographs holiday/ -o runs/small --generator compact \\
-          --content mae --adversarial-weight 0.001 --epochs 20 --steps-per-epoch 200
+      deblur-keras train deblurgan --photographs holiday/ -o runs/small \\
+          --set generator=compact --set content=mae --set adversarial_weight=0.001 \\
+          --epochs 20 --steps-per-epoch 200
+      deblur-keras train cyclegan --blurred shaken/ --photographs holiday/ -o runs/unpaired
+      deblur-keras train dense-deblurgan --data GOPRO_Large --config mine.toml -o runs/dense
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
     import dataclasses
 
+    from deblur_keras import recipes
     from deblur_keras.cli import console
 
+    try:
+        changes = recipes.read_settings(settings, recipes.read_toml(config) if config else {})
+        changes |= {name: options[name] for name in _FIELDS if options[name] is not None}
+        chosen = None if resume and not recipe else recipes.get(recipe or "deblurgan")
+    except recipes.RecipeError as error:
+        raise click.UsageError(str(error)) from error
     console.import_tensorflow()
     import tensorflow as tf
 
+    from deblur_keras import runs
     from deblur_keras.datasets import DatasetError
     from deblur_keras.images import ImageError
-    from deblur_keras.trainers import runs
 
     given = {
         name: value
         for name, value in options.items()
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
     }
-    if given.get("generator") == "compact" and (unused := _RESNET_ONLY & set(given)):
-        names = ", ".join(f"--{name}" for name in sorted(unused))
-        raise click.UsageError(
-            f"{names}: for the resnet generator alone; the compact one has none."
-        )
     expected = (
         *(DatasetError, ImageError, FloatingPointError, OSError, RuntimeError, ValueError),
         tf.errors.OpError,
     )
     try:
-        config = runs.RunConfig(**options)
         if resume:
-            config = dataclasses.replace(runs.read_config(output), **given)
+            configured = runs.read_config(output)
+            if chosen and chosen.name != configured.recipe.name:
+                raise runs.RunError(
+                    f"The run in {output} is one of {configured.recipe.name}, not of {chosen.name}."
+                )
+            chosen = configured.recipe
+        else:
+            configured, given = runs.RunConfig(chosen), options
+        try:
+            chosen = chosen.override(changes)
+        except recipes.RecipeError as error:
+            raise click.UsageError(str(error)) from error
+        sources = {name: given[name] for name in _SOURCES if name in given}
+        others = ("steps_per_epoch", "vgg", "sample_every", "seed")
+        configured = dataclasses.replace(
+            configured,
+            recipe=chosen,
+            sources=dataclasses.replace(configured.sources, **sources),
+            **{name: given[name] for name in others if name in given},
+        )
         # The pass fails on the critic's gradients, harmlessly, and says so on every user's screen.
         tf.config.optimizer.set_experimental_options({"remapping": False})
         click.echo("Preparing; the first update takes up to a minute or two.", err=True)
         verbose = 1 if console.console().is_terminal else 2
-        path = runs.train(config, output, verbose=verbose, resume=resume)
+        path = runs.train(configured, output, verbose=verbose, resume=resume)
     except KeyboardInterrupt:
         if (output / "state").exists():
             click.echo(f"\nGo on with: deblur-keras train --resume -o {output}", err=True)

@@ -1,5 +1,6 @@
 """What can be read off a network's graph: the sizes it takes and what an image costs."""
 
+import dataclasses
 import math
 
 import keras
@@ -30,6 +31,75 @@ def size_multiple(model):
     return math.lcm(_coarsest(model, axis=0), _coarsest(model, axis=1))
 
 
+@dataclasses.dataclass(frozen=True)
+class LayerCost:
+    """Holds what one call of a layer costs, for one image.
+
+    Attributes:
+        layer: The Keras layer.
+        output_shape: Shape of its output, without the batch: ``(height, width, channels)``.
+        parameters: Its weights, trained or not.
+        multiply_adds: Multiplications, each with its addition.
+    """
+
+    layer: layers.Layer
+    output_shape: tuple
+    parameters: int
+    multiply_adds: int
+
+
+def layer_costs(model, height, width):
+    """Follows one image through a network, layer by layer.
+
+    Args:
+        model: A functional ``keras.Model`` over images.
+        height: Height of the image in pixels.
+        width: Width of the image in pixels.
+
+    Returns:
+        List of `LayerCost`, one a call of a layer, in the order of the calls; nested models are
+        entered.
+
+    Raises:
+        ValueError: If the model is not functional, takes images of another size alone, or has a
+            layer with a kernel that is not understood here.
+
+    Example:
+        >>> from deblur_keras.generators import resnet_generator
+        >>> costs = layer_costs(resnet_generator(filters=4, blocks=1), 64, 64)
+        >>> [cost.output_shape for cost in costs if cost.layer.name == "down2_conv"]
+        [(16, 16, 16)]
+    """
+    model = _functional(model, "layer_costs")
+    costs = []
+
+    def followed(operation):
+        def run(*arguments, **options):
+            inner = _graph(operation)
+            if inner is not None:
+                return inner._run_through_graph(arguments[0], operation_fn=followed)
+            output = operation.compute_output_spec(*arguments, **options)
+            if isinstance(operation, layers.Layer):
+                weights = operation.weights
+                cost = _layer_cost(operation, arguments[0].shape, output.shape) if weights else 0
+                parameters = sum(math.prod(weight.shape) for weight in weights)
+                costs.append(LayerCost(operation, tuple(output.shape[1:]), parameters, cost))
+            return output
+
+        return run
+
+    expected = model.inputs[0]
+    shape = (1, height, width, expected.shape[-1])
+    if any(side not in (None, given) for side, given in zip(expected.shape, shape, strict=True)):
+        raise ValueError(
+            f"{model.name} takes images of shape {expected.shape[1:]}; received height {height} "
+            f"and width {width}."
+        )
+    image = keras.KerasTensor(shape, dtype=expected.dtype)
+    model._run_through_graph(image, operation_fn=followed)
+    return costs
+
+
 def multiply_adds(model, height, width):
     """Computes the multiplications, each with its addition, that a network does for one image.
 
@@ -46,40 +116,14 @@ def multiply_adds(model, height, width):
         A whole number; divide by 1e9 for GMAC.
 
     Raises:
-        ValueError: If the model is not functional, takes images of another size alone, or has a
-            layer with a kernel that is not understood here.
+        ValueError: As `layer_costs`.
 
     Example:
         >>> from deblur_keras.generators import resnet_generator
         >>> round(multiply_adds(resnet_generator(), 256, 256) / 1e9, 1)
         49.6
     """
-    model = _functional(model, "multiply_adds")
-    total = 0
-
-    def counted(operation):
-        def run(*arguments, **options):
-            nonlocal total
-            inner = _graph(operation)
-            if inner is not None:
-                return inner._run_through_graph(arguments[0], operation_fn=counted)
-            output = operation.compute_output_spec(*arguments, **options)
-            if getattr(operation, "weights", None):
-                total += _layer_cost(operation, arguments[0].shape, output.shape)
-            return output
-
-        return run
-
-    expected = model.inputs[0]
-    shape = (1, height, width, expected.shape[-1])
-    if any(side not in (None, given) for side, given in zip(expected.shape, shape, strict=True)):
-        raise ValueError(
-            f"{model.name} takes images of shape {expected.shape[1:]}; received height {height} "
-            f"and width {width}."
-        )
-    image = keras.KerasTensor(shape, dtype=expected.dtype)
-    model._run_through_graph(image, operation_fn=counted)
-    return total
+    return sum(cost.multiply_adds for cost in layer_costs(model, height, width))
 
 
 def _layer_cost(layer, input_shape, output_shape):

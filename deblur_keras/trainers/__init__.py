@@ -2,8 +2,7 @@
 
 Public names: `DeblurGAN`, `CycleGAN` and its `ImagePool`, `paper_adam`; the objectives
 `AdversarialObjective`, `LeastSquares`, `Minimax` and `WassersteinGP`; the callbacks `LinearDecay`,
-`SaveGenerator`, `SampleSheets`, `StopOnDivergence` and `TrainingState`; and `runs`, which the
-``train`` command is made of.
+`SaveGenerator`, `SampleSheets`, `StopOnDivergence` and `TrainingState`.
 """
 
 import importlib
@@ -23,7 +22,7 @@ _NAMES = {
     "WassersteinGP": "objectives",
     "paper_adam": "deblurgan",
 }
-_MODULES = ("callbacks", "cyclegan", "deblurgan", "image_pool", "objectives", "runs")
+_MODULES = ("callbacks", "cyclegan", "deblurgan", "image_pool", "objectives")
 
 __all__ = [*_NAMES, *_MODULES]
 

@@ -1,0 +1,404 @@
+"""`Recipe`: all that makes up one paper's system, as data, and the trainer that it builds."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from deblur_keras.recipes.parts import Part, RecipeError, check_known
+
+PAPER, CODE, CHOSEN, GIVEN = "paper", "code", "chosen here", "set by you"
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Holds where a field's value comes from.
+
+    Attributes:
+        kind: ``"paper"`` (it says so), ``"code"`` (its authors' code does), ``"chosen here"`` (both
+            leave it open or disagree), or ``"set by you"``.
+        text: The place, or the reason.
+    """
+
+    kind: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Reported:
+    """Holds a result that a paper reports; a figure it does not give is None.
+
+    Attributes:
+        data: What was scored.
+        psnr: In dB.
+        ssim: Of whichever kind; see ``note``.
+        mse: In squared grey levels.
+        note: The place in the paper, and what there is to know about the figure.
+    """
+
+    data: str
+    psnr: float | None = None
+    ssim: float | None = None
+    mse: float | None = None
+    note: str = ""
+
+    def __str__(self):
+        """Shows the figures in one line."""
+        figures = [
+            f"{self.psnr:g} dB" if self.psnr is not None else "",
+            f"SSIM {self.ssim:g}" if self.ssim is not None else "",
+            f"MSE {self.mse:g}" if self.mse is not None else "",
+        ]
+        return f"{self.data}: {', '.join(filter(None, figures))}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Holds one system: its networks, losses, optimizers, schedule and data, each with its source.
+
+    A field that the trainer of a recipe does not know is None: a CycleGAN has no content loss, a
+    DeblurGAN no image pool. `settable` names the others, which `override` changes.
+
+    Attributes:
+        name: Name of the recipe.
+        authors: Authors of the paper, and its year where it is known.
+        title: Title of the paper.
+        trainer: ``"DeblurGAN"`` (pairs) or ``"CycleGAN"`` (photographs without partners).
+        generator: Network that restores; of a CycleGAN also the one that blurs.
+        critic: Network that scores or classifies.
+        generator_parameters: Parameters of one generator; None once it is another.
+        critic_parameters: Parameters of one critic; None once it is another.
+        adversarial: Adversarial objective.
+        adversarial_weight: Factor of the generator's adversarial loss.
+        content: Content loss, sharp against restored.
+        content_weight: Factor of the content loss.
+        total_variation: Factor of the restored image's total variation within the content loss.
+        critic_steps: Critic updates before each generator update.
+        cycle_weight: Factor of the cycle loss.
+        identity_weight: Factor of the identity loss.
+        pool_size: Earlier images that each critic is shown again.
+        init: Standard deviation of all first kernels, or ``"own"``: as each network is built.
+        learning_rate: Of both Adam optimizers, at the beginning.
+        beta_1: Decay of Adam's first moment.
+        beta_2: Decay of Adam's second moment.
+        epsilon: Adam's epsilon.
+        epochs: Passes over the data.
+        constant_share: Share of the epochs before the learning rate falls linearly to zero.
+        batch: Crops an update.
+        crop: Side of the crops in pixels.
+        scale: Factor by which real photographs are reduced first.
+        synthetic_to_real: Synthetic and real crops, where both kinds of data are given.
+        data: What the paper trained on.
+        reported: What the paper reports, a tuple of `Reported`.
+        notes: Where the paper contradicts itself, its figures or its code, a tuple of texts.
+        sources: `Source` of each field, by its name; of an option of a part by ``"part.option"``.
+
+    Example:
+        >>> from deblur_keras import recipes
+        >>> recipe = recipes.get("deblurgan").override({"batch": 4, "generator": {"blocks": 6}})
+        >>> recipe.batch, recipe.generator.options["blocks"]
+        (4, 6)
+        >>> recipe.sources["batch"].kind
+        'set by you'
+    """
+
+    name: str
+    authors: str
+    title: str
+    trainer: str
+    generator: Part
+    critic: Part
+    generator_parameters: int | None
+    critic_parameters: int | None
+    adversarial: Part
+    adversarial_weight: float
+    init: float | str
+    learning_rate: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    epochs: int
+    constant_share: float
+    batch: int
+    crop: int
+    scale: float
+    data: str
+    reported: tuple
+    notes: tuple
+    content: Part | None = None
+    content_weight: float | None = None
+    total_variation: float | None = None
+    critic_steps: int | None = None
+    cycle_weight: float | None = None
+    identity_weight: float | None = None
+    pool_size: int | None = None
+    synthetic_to_real: tuple | None = None
+    sources: Mapping = dataclasses.field(default_factory=dict)
+
+    def settable(self):
+        """Returns the names of the fields that can be overridden, in the order of `Recipe`."""
+        return [name for name in _SETTABLE if getattr(self, name) is not None]
+
+    def values(self):
+        """Returns the settable fields as plain values: numbers, texts, lists and dicts of these.
+
+        It is what `override` takes, what a run's ``config.json`` keeps, and what `to_toml` writes.
+        """
+        return {name: _plain(getattr(self, name)) for name in self.settable()}
+
+    def override(self, changes):
+        """Makes a recipe with some fields changed.
+
+        Args:
+            changes: New values by name; of a part a dict of its options, of which ``"kind"`` may be
+                one, or the name of another kind. A change of kind starts from that kind's defaults.
+
+        Returns:
+            A `Recipe`, whose ``sources`` say which fields were set.
+
+        Raises:
+            RecipeError: If a field or an option is unknown (with the valid ones) or out of range.
+        """
+        fields, sources = {}, dict(self.sources)
+        for name, value in changes.items():
+            check_known(name, self.settable(), f"field of the recipe {self.name!r}")
+            current = getattr(self, name)
+            if isinstance(current, Part):
+                fields[name] = current.override(value)
+                if fields[name] != current:
+                    sources = _mark_part(sources, name, current, fields[name])
+                    if f"{name}_parameters" in _FIELDS:
+                        fields[f"{name}_parameters"] = None
+            else:
+                fields[name] = _checked(name, value)
+                if fields[name] != current:
+                    sources[name] = Source(GIVEN, f"was {current!r}")
+        return dataclasses.replace(self, **fields, sources=MappingProxyType(sources))
+
+    def to_toml(self):
+        """Writes the settable fields as TOML, to be edited and given to ``train --config``.
+
+        Returns:
+            Text; each value has its source behind it as a comment.
+        """
+
+        def line(name, value, source):
+            comment = f"  # {source.kind}: {source.text}" if source else ""
+            return f"{name} = {json.dumps(value)}{comment}"
+
+        lines, tables = [], []
+        for name, value in self.values().items():
+            source = self.sources.get(name)
+            if not isinstance(value, dict):
+                lines.append(line(name, value, source))
+                continue
+            tables += ["", f"[{name}]", line("kind", value.pop("kind"), source)]
+            tables += [line(k, v, self.sources.get(f"{name}.{k}")) for k, v in value.items()]
+        return "\n".join([*lines, *tables]) + "\n"
+
+    def build(self, seed=0, vgg="imagenet"):
+        """Builds the networks and compiles the trainer.
+
+        Args:
+            seed: Seed of what the trainer draws. The first weights follow
+                ``keras.utils.set_random_seed``.
+            vgg: Weights of a perceptual loss, as `PerceptualLoss` takes them: ``"imagenet"``, a
+                file, or None for random ones.
+
+        Returns:
+            A compiled `trainers.DeblurGAN` or `trainers.CycleGAN`.
+
+        Raises:
+            ValueError: If an option is out of range, or parts do not fit together.
+            RuntimeError: If VGG weights are neither cached nor to be had.
+
+        Example:
+            >>> from deblur_keras import recipes
+            >>> small = {"generator": {"filters": 4, "blocks": 1}, "content": "mse"}
+            >>> trainer = recipes.get("deblurgan").override(small).build()
+            >>> trainer.generator.name
+            'resnet_generator'
+        """
+        from deblur_keras import trainers
+
+        if self.trainer == "CycleGAN":
+            trainer = trainers.CycleGAN(
+                self._network(self.generator, name="deblur_generator"),
+                self._network(self.generator, name="blur_generator"),
+                self._network(self.critic, name="sharp_critic"),
+                self._network(self.critic, name="blurred_critic"),
+                pool_size=self.pool_size,
+                seed=seed,
+            )
+            weights = {
+                "cycle_weight": self.cycle_weight,
+                "identity_weight": self.identity_weight,
+            }
+        else:
+            trainer = trainers.DeblurGAN(
+                self._network(self.generator), self._network(self.critic), seed=seed
+            )
+            weights = {
+                "content": self._content_loss(vgg),
+                "content_weight": self.content_weight,
+                "critic_steps": self.critic_steps,
+            }
+        trainer.compile(
+            self._optimizer(),
+            self._optimizer(),
+            adversarial=self.adversarial.builder()(**self.adversarial.options),
+            adversarial_weight=self.adversarial_weight,
+            **weights,
+        )
+        return trainer
+
+    def constant_epochs(self):
+        """Returns the number of epochs before the learning rate falls."""
+        return round(self.epochs * self.constant_share)
+
+    def _network(self, part, **named):
+        builder = part.builder()
+        if part.kind == "dense-head":
+            named["size"] = self.crop  # its dense layer fits one size alone
+        network = builder(**part.options, **named)
+        if self.init != "own":
+            _draw_kernels(network, self.init)
+        return network
+
+    def _content_loss(self, vgg):
+        part = self.content
+        if part.kind == "perceptual":
+            content = part.builder()(**part.options, weights=vgg)
+        else:
+            content = _with_options(part)
+        if not self.total_variation:
+            return content
+        return [(1.0, content), (self.total_variation, "total_variation")]
+
+    def _optimizer(self):
+        import keras
+
+        return keras.optimizers.Adam(self.learning_rate, self.beta_1, self.beta_2, self.epsilon)
+
+
+def flat(values):
+    """Returns nested values by dotted names, such as ``"generator.filters"``.
+
+    Args:
+        values: As from `Recipe.values`.
+
+    Example:
+        >>> flat({"batch": 1, "generator": {"kind": "resnet"}})
+        {'batch': 1, 'generator.kind': 'resnet'}
+    """
+    result = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            result.update((f"{name}.{inner}", entry) for inner, entry in value.items())
+        else:
+            result[name] = value
+    return result
+
+
+_FIELDS = [field.name for field in dataclasses.fields(Recipe)]
+
+
+def _plain(value):
+    if isinstance(value, Part):
+        return {"kind": value.kind, **{k: _plain(v) for k, v in value.options.items()}}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _mark_part(sources, name, before, after):
+    """Says of a changed part which options were set, and forgets what no longer exists."""
+    if after.kind != before.kind:
+        sources = {k: v for k, v in sources.items() if not k.startswith(f"{name}.")}
+        sources[name] = Source(GIVEN, f"was {before.kind}")
+        return sources
+    for option, value in after.options.items():
+        if value != before.options.get(option):
+            sources[f"{name}.{option}"] = Source(GIVEN, f"was {before.options.get(option)!r}")
+    return sources
+
+
+def _with_options(part):
+    builder = part.builder()
+
+    def content(sharp, restored):
+        return builder(sharp, restored, **part.options)
+
+    return content if part.options else builder
+
+
+def _draw_kernels(network, deviation):
+    """Draws all kernels anew from N(0, deviation^2), as the authors' code does."""
+    import keras
+
+    for layer in network.layers:
+        for name in ("kernel", "depthwise_kernel", "pointwise_kernel"):
+            kernel = getattr(layer, name, None)
+            if kernel is not None:
+                # One each: an initializer gives the same numbers whenever it is called.
+                kernel.assign(keras.initializers.RandomNormal(stddev=deviation)(kernel.shape))
+
+
+def _number(least, most=math.inf, above=False):
+    def test(value):
+        return (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and (least < value if above else least <= value)
+            and value <= most
+        )
+
+    edge = f"{'above' if above else 'of at least'} {least}"
+    return float, test, f"a number {edge}" + (f" and at most {most}" if most < math.inf else "")
+
+
+def _whole(least):
+    def test(value):
+        return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+    return int, test, f"a whole number of at least {least}"
+
+
+def _is_ratio(value):
+    test = _number(0, above=True)[1]
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(test, value))
+
+
+# How a field is converted, what it must be, and how that is said. SSIM needs crops of 11 pixels,
+# and the networks' reflections and strides a little more.
+_CHECKS = {
+    "adversarial_weight": _number(0),
+    "content_weight": _number(0),
+    "total_variation": _number(0),
+    "critic_steps": _whole(1),
+    "cycle_weight": _number(0),
+    "identity_weight": _number(0),
+    "pool_size": _whole(0),
+    "init": (
+        lambda value: value if value == "own" else float(value),
+        lambda value: value == "own" or _number(0, above=True)[1](value),
+        "'own' or a standard deviation above 0",
+    ),
+    "learning_rate": _number(0, above=True),
+    "beta_1": _number(0, most=1),
+    "beta_2": _number(0, most=1),
+    "epsilon": _number(0, above=True),
+    "epochs": _whole(1),
+    "constant_share": _number(0, most=1),
+    "batch": _whole(1),
+    "crop": _whole(16),
+    "scale": _number(0, most=4, above=True),
+    "synthetic_to_real": (tuple, _is_ratio, "two numbers above 0, such as [2, 1]"),
+}
+_SETTABLE = ("generator", "critic", "adversarial", "content", *_CHECKS)
+
+
+def _checked(name, value):
+    convert, test, expected = _CHECKS[name]
+    if not test(value):
+        raise RecipeError(f"{name} must be {expected}; received {value!r}.")
+    return convert(value)

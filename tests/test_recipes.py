@@ -1,0 +1,264 @@
+import dataclasses
+import json
+import tomllib
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deblur_keras import Restorer, recipes
+from deblur_keras.cli import main
+
+CROP = 32
+NORMS = ("InstanceNormalization", "BatchNormalization")
+
+
+def networks(trainer):
+    return {
+        name: part
+        for name, part in trainer.checkpoint_parts().items()
+        if isinstance(part, keras.Model)
+    }
+
+
+def without_effect(network):
+    """Finds the biases that a normalization takes away again: they have no gradient but noise."""
+    found = set()
+    for layer in network.layers:
+        followers = [node.operation for node in layer._outbound_nodes]
+        # The ResNet crops between its transposed convolution and the norm.
+        while followers and all("Cropping" in type(each).__name__ for each in followers):
+            followers = [node.operation for each in followers for node in each._outbound_nodes]
+        if followers and all(type(each).__name__ in NORMS for each in followers):
+            found.add(id(getattr(layer, "bias", None)))
+    return found
+
+
+@pytest.mark.parametrize("name", recipes.NAMES)
+def test_a_recipe_builds_trains_saves_and_restores(name, tmp_path):
+    recipe = recipes.get(name)
+    full = recipe.build(vgg=None)
+    assert full.generator.count_params() == recipe.generator_parameters
+    critic = full.sharp_critic if recipe.trainer == "CycleGAN" else full.critic
+    assert critic.count_params() == recipe.critic_parameters
+    # The same networks and losses, on small crops, so that it takes seconds.
+    keras.utils.set_random_seed(0)
+    small = dataclasses.replace(recipe, crop=CROP, batch=2)
+    trainer = small.build(vgg=None)
+    before = {key: network.get_weights() for key, network in networks(trainer).items()}
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 4, CROP, CROP, 3)).astype("float32")
+    history = trainer.fit(*images, batch_size=2, epochs=1, verbose=0)
+    assert int(trainer.generator_optimizer.iterations) == 2
+    assert all(np.isfinite(value[0]) for value in history.history.values())
+    for key, network in networks(trainer).items():
+        noise = without_effect(network)
+        if recipe.adversarial.kind == "wgan-gp" and key == "critic":
+            # An offset of all scores cancels in the difference of sharp and restored.
+            noise.add(id(network.layers[-1].bias))
+        unchanged = [
+            weight.path
+            for weight, value in zip(network.weights, before[key], strict=True)
+            if weight.trainable and id(weight) not in noise and np.array_equal(weight, value)
+        ]
+        assert not unchanged, key
+    trainer.generator.save(tmp_path / "generator.keras")
+    photograph = np.random.default_rng(1).integers(0, 256, (37, 51, 3), "uint8")
+    loaded = Restorer(tmp_path / "generator.keras")(photograph)
+    assert loaded.shape == photograph.shape
+    np.testing.assert_array_equal(loaded, Restorer(trainer.generator)(photograph))
+
+
+@pytest.mark.parametrize("name", recipes.NAMES)
+def test_every_field_has_a_source(name):
+    recipe = recipes.get(name)
+    fields = {field.removesuffix(".kind") for field in recipes.flat(recipe.values())}
+    fields |= {"generator_parameters", "critic_parameters"}
+    assert fields == set(recipe.sources)
+    for source in recipe.sources.values():
+        assert source.kind in ("paper", "code", "chosen here") and len(source.text) > 4
+    assert recipe.reported and recipe.notes
+
+
+@pytest.mark.parametrize("name", recipes.NAMES)
+def test_values_survive_toml_and_json(name):
+    recipe = recipes.get(name)
+    assert tomllib.loads(recipe.to_toml()) == recipe.values()
+    assert json.loads(json.dumps(recipe.values())) == recipe.values()
+    assert recipe.override(recipe.values()) == recipe
+
+
+@pytest.mark.parametrize("name", recipes.NAMES)
+def test_the_options_are_those_of_the_builders(name):
+    # A new option of a network must be decided on in each recipe.
+    for part in ("generator", "critic", "adversarial", "content"):
+        current = getattr(recipes.get(name), part)
+        if current is not None:
+            assert current.override({}) == current
+
+
+def test_overrides_leave_the_recipe_alone_and_say_what_was_set():
+    recipe = recipes.get("deblurgan")
+    changed = recipe.override({"batch": 4, "learning_rate": 1, "generator": {"blocks": 6}})
+    assert (recipe.batch, changed.batch) == (1, 4)
+    assert changed.learning_rate == 1.0 and isinstance(changed.learning_rate, float)
+    assert changed.generator.options == {**recipe.generator.options, "blocks": 6}
+    assert changed.generator_parameters is None
+    assert changed.critic_parameters == recipe.critic_parameters
+    assert changed.sources["generator.blocks"].text == "was 9"
+    assert changed.sources["generator.filters"] == recipe.sources["generator.filters"]
+    assert recipe.override({"batch": 1}) == recipe
+
+
+def test_another_kind_starts_from_its_own_defaults():
+    changed = recipes.get("deblurgan").override({"generator": {"kind": "dense", "filters": 8}})
+    assert changed.generator.options == {
+        **{"filters": 8, "growth": 32, "depth": 9, "norm": "instance", "skip": "clip"}
+    }
+    assert changed.sources["generator"].text == "was resnet"
+    assert "generator.blocks" not in changed.sources
+    assert changed.generator.override("dense") == changed.generator
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bacth": 1}, "Did you mean 'batch'.*Valid: generator, critic"),
+        ({"cycle_weight": 1.0}, "Unknown field"),
+        ({"name": "mine"}, "Unknown field"),
+        ({"batch": 0}, "batch must be a whole number of at least 1; received 0"),
+        ({"batch": True}, "batch must be"),
+        ({"batch": 1.5}, "batch must be"),
+        ({"crop": 8}, "at least 16"),
+        ({"learning_rate": 0}, "above 0"),
+        ({"learning_rate": float("nan")}, "above 0"),
+        ({"learning_rate": "fast"}, "a number above 0"),
+        ({"constant_share": 1.2}, "at most 1"),
+        ({"init": "normal"}, "'own' or a standard deviation"),
+        ({"synthetic_to_real": [1]}, "two numbers"),
+        ({"generator": {"kind": "vit"}}, "kind of generator: 'vit'.*resnet, dense, unet, compact"),
+        ({"generator": {"growth": 2}}, "option of the resnet generator: 'growth'"),
+        ({"generator": {"filters": "many"}}, "generator.filters must be a whole number"),
+        ({"generator": 3}, "a table of options"),
+        ({"adversarial": {"kind": "minimax", "weight": 1}}, "minimax adversarial.*It has none"),
+    ],
+)
+def test_wrong_overrides_are_explained(changes, message):
+    with pytest.raises(recipes.RecipeError, match=message):
+        recipes.get("deblurgan").override(changes)
+
+
+def test_unknown_recipes_are_explained():
+    with pytest.raises(recipes.RecipeError, match=r"Did you mean 'cyclegan'\?.*deblurgan-bce"):
+        recipes.get("cycelgan")
+    assert recipes.get("dense_deblurgan") is recipes.get("dense-deblurgan")
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    batch=st.integers(1, 64),
+    rate=st.floats(1e-6, 1.0),
+    blocks=st.integers(1, 20),
+    norm=st.sampled_from(["instance", "batch", "none"]),
+)
+def test_any_valid_override_reads_back(batch, rate, blocks, norm):
+    changes = {
+        "batch": batch,
+        "learning_rate": rate,
+        "generator": {"blocks": blocks, "norm": norm},
+    }
+    recipe = recipes.get("sharingan").override(changes)
+    values = tomllib.loads(recipe.to_toml())
+    assert recipes.get("sharingan").override(values).values() == recipe.values()
+    assert values["generator"]["norm"] == norm
+
+
+def test_settings_are_read_as_toml_or_text():
+    read = recipes.read_settings(
+        ["batch=4", "content = mae", "synthetic_to_real=[1, 1]", "generator.norm=none"],
+        {"generator": {"filters": 8}, "batch": 2},
+    )
+    assert read == {
+        "generator": {"filters": 8, "norm": "none"},
+        "batch": 4,
+        "content": "mae",
+        "synthetic_to_real": [1, 1],
+    }
+    both = {"generator": {"kind": "dense", "filters": 8}}
+    assert recipes.read_settings(["generator=dense", "generator.filters=8"]) == both
+    assert recipes.read_settings(["generator.filters=8", "generator=dense"]) == both
+    with pytest.raises(recipes.RecipeError, match="Expected FIELD=VALUE"):
+        recipes.read_settings(["batch"])
+
+
+def test_a_file_that_is_no_toml_is_explained(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("batch: 4")
+    with pytest.raises(recipes.RecipeError, match=r"mine\.toml is not readable as TOML"):
+        recipes.read_toml(path)
+
+
+def test_init_draws_all_kernels_and_nothing_else():
+    keras.utils.set_random_seed(0)
+    small = {"generator": {"kind": "dense", "filters": 8, "norm": "none"}, "content": "mse"}
+    recipe = recipes.get("deblurgan").override({**small, "init": 0.5})
+    network = recipe.build().generator
+    kernels = [weight for weight in network.weights if "kernel" in weight.path]
+    deviations = [np.std(np.asarray(kernel)) for kernel in kernels if np.size(kernel) > 500]
+    assert len(deviations) > 9
+    np.testing.assert_allclose(deviations, 0.5, rtol=0.15)
+    # Each has numbers of its own.
+    first = [np.ravel(kernel)[:3].round(6).tolist() for kernel in kernels]
+    assert len({tuple(each) for each in first}) == len(first)
+    assert all(not np.any(weight) for weight in network.weights if "bias" in weight.path)
+
+
+def test_total_variation_joins_the_content_loss():
+    small = {"generator": {"filters": 4, "blocks": 1}, "content": "charbonnier"}
+    trainer = recipes.get("deblurgan").override({**small, "total_variation": 0.5}).build()
+    sharp = np.zeros((1, 4, 4, 3), "float32")
+    restored = np.zeros((1, 4, 4, 3), "float32")
+    restored[:, :, 2:] = 1.0  # one edge of height 1: 4 of the 16 pixels
+    smoothed = np.mean(np.sqrt(restored**2 + 1e-6))
+    assert float(trainer.content(sharp, restored)[0]) == pytest.approx(smoothed + 0.5 * 4 / 16)
+
+
+def test_the_schedule_follows_the_epochs():
+    recipe = recipes.get("deblurgan")
+    assert recipe.constant_epochs() == 150
+    assert recipe.override({"epochs": 20}).constant_epochs() == 10
+    assert recipes.get("deblurgan-bce").constant_epochs() == 40
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, ["recipes", *arguments])
+
+
+def test_the_command_lists_all_recipes():
+    result = call()
+    assert result.exit_code == 0
+    for name in recipes.NAMES:
+        assert f"\n{name} " in result.output
+    assert "11.38 M" in result.output and "28.7 dB" in result.output
+
+
+@pytest.mark.parametrize("name", recipes.NAMES)
+def test_show_prints_every_field_and_note(name):
+    result = call("show", name)
+    assert result.exit_code == 0
+    recipe = recipes.get(name)
+    words = " ".join(result.output.split())
+    assert recipe.title in words
+    for field in recipe.settable():
+        assert f"\n{field} " in result.output
+    for note in recipe.notes:
+        assert note in words
+
+
+def test_show_prints_toml_that_train_takes():
+    result = call("show", "cyclegan", "--toml")
+    assert tomllib.loads(result.output) == recipes.get("cyclegan").values()
+    wrong = call("show", "cycelgan")
+    assert wrong.exit_code == 2 and "Did you mean 'cyclegan'?" in wrong.output

@@ -132,19 +132,22 @@ def test_what_cannot_be_trained_is_explained(arguments, message, photographs, tm
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "message"),
     [
-        ["--epochs", 0],
-        ["--set", "batch"],
-        ["--set", "filters=3"],
-        ["--set", "generator=compact", "--set", "generator.skip=none"],
-        ["--set", "learning_rate=-1"],
+        (["--epochs", 0], "--epochs"),
+        (["--set", "batch"], "Expected FIELD=VALUE"),
+        (["--set", "filters=3"], "Unknown field of the recipe 'deblurgan': 'filters'"),
+        (
+            ["--set", "generator=compact", "--set", "generator.skip=none"],
+            "Unknown option of the compact generator: 'skip'",
+        ),
+        (["--set", "learning_rate=-1"], "learning_rate must be a number above 0"),
     ],
 )
-def test_wrong_options_are_wrong_usage(arguments, photographs, tmp_path):
+def test_wrong_options_are_wrong_usage(arguments, message, photographs, tmp_path):
     result = call("--data", photographs / "pairs", "-o", tmp_path / "run", *arguments)
     assert result.exit_code == 2
-    assert arguments[-2].strip("-") in result.output or arguments[-1].split("=")[0] in result.output
+    assert message in result.output
 
 
 def test_a_run_that_dies_at_its_first_step_goes_on(photographs, tmp_path, monkeypatch):

@@ -112,7 +112,9 @@ def _list(entries):
 def _bare(*columns, header=True):
     from rich.table import Column, Table
 
-    columns = [Column(name, overflow="fold") for name in columns]
+    # The first holds names, which are to be copied.
+    names = Column(columns[0], no_wrap=True)
+    columns = [names, *(Column(name, overflow="fold") for name in columns[1:])]
     return Table(*columns, box=None, pad_edge=False, show_header=header, header_style="bold")
 
 

@@ -133,11 +133,10 @@ def recipes_page():
     ]
     for name in recipes.NAMES:
         recipe = recipes.get(name)
-        content = recipe.content.kind if recipe.content else "cycle"
         lines.append(
             f"| [{name}](#{name}) | {recipe.authors} | {recipe.generator.kind}, "
             f"{recipe.generator_parameters:,} | {recipe.critic.kind}, "
-            f"{recipe.critic_parameters:,} | {recipe.adversarial.kind} + {content} | "
+            f"{recipe.critic_parameters:,} | {recipe.objective()} | "
             f"{'; '.join(map(str, recipe.reported))} |"
         )
     for name in recipes.NAMES:

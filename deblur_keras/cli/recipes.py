@@ -71,13 +71,12 @@ def _table():
     table = _bare("recipe", "paper", "generator", "critic", "objective", "the paper reports")
     for name in known.NAMES:
         recipe = known.get(name)
-        content = recipe.content.kind if recipe.content else "cycle"
         table.add_row(
             name,
             recipe.authors,
             f"{recipe.generator.kind}, {_millions(recipe.generator_parameters)}",
             f"{recipe.critic.kind}, {_millions(recipe.critic_parameters)}",
-            f"{recipe.adversarial.kind} + {content}",
+            recipe.objective(),
             "\n".join(map(str, recipe.reported)),
         )
     return table

@@ -253,6 +253,10 @@ class Recipe:
         )
         return trainer
 
+    def objective(self):
+        """Names the adversarial objective and the loss beside it: ``"wgan-gp + perceptual"``."""
+        return f"{self.adversarial.kind} + {self.content.kind if self.content else 'cycle'}"
+
     def constant_epochs(self):
         """Returns the number of epochs before the learning rate falls."""
         return round(self.epochs * self.constant_share)

@@ -201,14 +201,14 @@ def plot(path, runs):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(9, 5), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(9, 6), layout="constrained")
     for run in runs:
         updates = [int(point["updates"]) for point in run]
         gains = [float(point["psnr_restored"]) - float(point["psnr_blurred"]) for point in run]
         axes.plot(updates, gains, marker="o", markersize=3, label=run[0]["recipe"])
     axes.axhline(0, color="black", linewidth=0.8, linestyle="--")
     axes.set(xlabel="generator updates", ylabel="PSNR against the blurred input, dB")
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 

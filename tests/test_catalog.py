@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deblur_keras import datasets, evaluation, images
+from deblur_keras.cli.data import data
 from deblur_keras.datasets import DatasetError, archives, catalog, records
 
 FOLDER = Path(catalog.__file__).parent
@@ -69,10 +71,30 @@ def test_a_dataset_that_is_not_prepared_tells_the_commands(tmp_path, monkeypatch
     message = str(caught.value)
     assert "\n" not in message  # commands print errors on one line
     assert f"hide is not prepared in {tmp_path}" in message
-    assert f"catalog.prepare('hide', '{tmp_path}')" in message
+    assert f"deblur-keras data prepare hide --data-dir {tmp_path}" in message
     assert f"tfds build hide --imports deblur_keras.datasets --data_dir {tmp_path}" in message
     assert f"{tmp_path}/downloads/manual" in message
     assert "https://github.com/joanshen0508/HA_deblur" in message
+
+
+def call(*arguments):
+    return CliRunner().invoke(data, ["prepare", *map(str, arguments)])
+
+
+def test_the_command_lists_names_and_explains_what_is_missing(tmp_path):
+    assert call().output.split() == catalog.names()
+    unknown = call("gopro/lihgt", "--data-dir", tmp_path)
+    assert unknown.exit_code == 1 and "Did you mean gopro/light?" in unknown.output
+    missing = call("hide", "--data-dir", tmp_path)
+    assert missing.exit_code == 1 and "Get HIDE_dataset.zip" in missing.output
+
+
+def test_the_command_prepares_a_dataset(tmp_path, monkeypatch):
+    monkeypatch.setenv(archives.PARTIAL, "1")
+    result = call("hide", "--data-dir", tmp_path, "--manual-dir", FOLDER / "hide" / "dummy_data")
+    assert result.exit_code == 0, result.output
+    assert f"Prepared {tmp_path}" in result.output
+    assert catalog.pairs("hide", "test", data_dir=tmp_path)
 
 
 def test_folders_work_as_before(tmp_path):

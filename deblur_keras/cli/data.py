@@ -1,4 +1,4 @@
-"""`deblur-keras data`: checks training data, and shows it as the network will see it."""
+"""`deblur-keras data`: prepares named datasets, checks training data, shows it as trained on."""
 
 import functools
 import itertools
@@ -28,7 +28,40 @@ _blur = click.option(
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def data():
-    """Check training data before hours are spent on it, and look at it."""
+    """Prepare named datasets, check training data before hours are spent on it, look at it."""
+
+
+@data.command()
+@click.argument("name", required=False)
+@click.option(
+    "--manual-dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of archives that were fetched by hand.  [default: downloads/manual in DATA_DIR]",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of prepared datasets.  [default: TFDS_DATA_DIR, else ~/tensorflow_datasets]",
+)
+def prepare(name, manual_dir, data_dir):
+    """Prepare the dataset NAME, such as gopro/light; without a NAME, list them.
+
+    Done once; afterwards train, evaluate and compare take the name where they take a folder. The
+    archive is downloaded, or looked for among those fetched by hand, and checked before anything
+    is copied.
+    """
+    from deblur_keras.datasets import DatasetError, catalog
+
+    if name is None:
+        click.echo("\n".join(catalog.names()))
+        return
+    try:
+        catalog.resolve(name)
+        import_tensorflow()
+        folder = catalog.prepare(name, data_dir, manual_dir)
+    except (DatasetError, OSError) as error:
+        raise fail(" ".join(str(error).split())) from error  # TFDS breaks its lines
+    click.echo(f"Prepared {printable(folder)}\nUse it:   deblur-keras train --data {name} -o RUN")
 
 
 @data.command()

@@ -253,7 +253,7 @@ def _prepared(name, data_dir):
             f"{name} is not prepared in {root}. Prepare it once, with: {_command(name, root)} (or,"
             f" if apache-beam is installed, with: tfds build {name} --imports deblur_keras.datasets"
             f" --data_dir {root} ). Archives that were fetched by hand are looked for in"
-            f" {root}/downloads/manual, or where manual_dir says. {instructions}"
+            f" {root}/downloads/manual, or where --manual-dir says. {instructions}"
         )
     if builder.info.file_format.value != "tfrecord":
         raise DatasetError(
@@ -264,8 +264,7 @@ def _prepared(name, data_dir):
 
 
 def _command(name, root):
-    code = f"from deblur_keras.datasets import catalog; catalog.prepare({name!r}, {str(root)!r})"
-    return f"python -c {shlex.quote(code)}" if '"' in code else f'python -c "{code}"'
+    return f"deblur-keras data prepare {name} --data-dir {shlex.quote(str(root))}"
 
 
 def _records(builder, split, blurred):

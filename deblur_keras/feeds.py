@@ -33,24 +33,22 @@ class Sources:
     validation: str | None = None
     blur: str = "blur"
 
-    def training_pairs(self):
-        """Finds the pairs to train on; none if there is no ``data``."""
-        if not self.data:
-            return []
-        split = "train" if "train" in datasets.splits(self.data, self.blur) else None
-        return datasets.pairs(self.data, split=split, blur=self.blur)
 
-    def validation_pairs(self):
-        """Finds the pairs to choose the best weights by; none if there are none."""
-        if self.validation:
-            return datasets.pairs(self.validation, blur=self.blur)
-        if self.data:
-            # A set of its own to choose by, before the one to report on.
-            present = [s for s in datasets.splits(self.data, self.blur) if s != "train"]
-            if present:
-                split = min(present, key=lambda split: split == "test")
-                return datasets.pairs(self.data, split=split, blur=self.blur)
-        return []
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """Holds what was found in `Sources`, of what a recipe trains on.
+
+    Attributes:
+        pairs: Pairs to train on, a list of `datasets.Pair`.
+        sharp: Files of sharp photographs.
+        blurred: Files of blurred photographs without partners.
+        validation: Pairs to choose the best weights by.
+    """
+
+    pairs: list
+    sharp: list
+    blurred: list
+    validation: list
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +68,81 @@ class Feed:
     samples: tuple
 
 
-def feed(recipe, sources, seed=0, steps_per_epoch=None, first_epoch=0, updates=0):
+def find(recipe, sources):
+    """Finds the photographs of a run, and checks that the recipe's trainer can use them.
+
+    Args:
+        recipe: A `recipes.Recipe`.
+        sources: `Sources`.
+
+    Returns:
+        A `Found`.
+
+    Raises:
+        DatasetError: If there is nothing to train on, or nothing that this trainer can use.
+        ImageError: If a folder does not exist.
+    """
+    unpaired = recipe.trainer == "CycleGAN"
+    if sources.blurred and not unpaired:
+        raise DatasetError(
+            f"{sources.blurred}: {recipe.name} learns from pairs, not from blurred photographs "
+            "without partners. Give --data or --photographs, or train cyclegan."
+        )
+    if not (sources.data or sources.photographs or unpaired):
+        raise DatasetError(
+            "Nothing to train on: give --data (a folder of blurred and sharp pairs), --photographs "
+            "(a folder of sharp photographs, blurred at random), or both."
+        )
+    pairs = _training_pairs(sources)
+    sharp, blurred = _photographs(sources.photographs), _photographs(sources.blurred)
+    if unpaired:
+        # Of pairs, each side is a set by itself.
+        sharp = sharp or [pair.sharp for pair in pairs]
+        blurred = blurred or [pair.blurred for pair in pairs]
+        if not (sharp and blurred):
+            missing = [name for name, side in (("blurred", blurred), ("sharp", sharp)) if not side]
+            raise DatasetError(
+                f"{recipe.name} needs blurred and sharp photographs: give --blurred and "
+                "--photographs (two folders that need not belong together), or --data (pairs, each "
+                f"side shuffled by itself). Received no {' and no '.join(missing)} ones."
+            )
+    return Found(pairs, sharp, blurred, _validation_pairs(sources))
+
+
+def _training_pairs(sources):
+    if not sources.data:
+        return []
+    split = "train" if "train" in datasets.splits(sources.data, sources.blur) else None
+    return datasets.pairs(sources.data, split=split, blur=sources.blur)
+
+
+def _validation_pairs(sources):
+    if sources.validation:
+        return datasets.pairs(sources.validation, blur=sources.blur)
+    if sources.data:
+        # A set of its own to choose by, before the one to report on.
+        present = [s for s in datasets.splits(sources.data, sources.blur) if s != "train"]
+        if present:
+            split = min(present, key=lambda split: split == "test")
+            return datasets.pairs(sources.data, split=split, blur=sources.blur)
+    return []
+
+
+def _photographs(folder):
+    if not folder:
+        return []
+    found = [source.path for source in images.find([folder])]
+    if not found:
+        raise DatasetError(f"{folder}: there are no photographs to train on.")
+    return found
+
+
+def feed(recipe, found, seed=0, steps_per_epoch=None, first_epoch=0, updates=0):
     """Makes the streams of a run.
 
     Args:
         recipe: A `recipes.Recipe`: its trainer, crop, batch, scale and mix.
-        sources: `Sources`.
+        found: What `find` returned for it.
         seed: Seed of the crops and all else that is random.
         steps_per_epoch: Batches that count as an epoch; one pass over the data if not given.
         first_epoch: Epochs that are done already, to go on with the next.
@@ -85,8 +152,7 @@ def feed(recipe, sources, seed=0, steps_per_epoch=None, first_epoch=0, updates=0
         A `Feed`.
 
     Raises:
-        DatasetError: If there is nothing to train on, or nothing that this trainer can use.
-        ImageError: If a folder does not exist.
+        DatasetError: If an image is on both sides of unpaired data.
     """
     make = _unpaired if recipe.trainer == "CycleGAN" else _paired
     common = {"crop": recipe.crop, "batch": recipe.batch, "seed": seed}
@@ -95,12 +161,11 @@ def feed(recipe, sources, seed=0, steps_per_epoch=None, first_epoch=0, updates=0
         # A stream that repeats counts passes over its own images, which are not the run's epochs.
         return math.ceil(updates * recipe.batch / count) if repeat else first_epoch
 
-    pairs = sources.training_pairs()
-    training, steps, fixed = make(recipe, sources, pairs, steps_per_epoch, begin, common)
+    training, steps, fixed = make(recipe, found, steps_per_epoch, begin, common)
     validation = None
-    if validation_pairs := sources.validation_pairs():
+    if found.validation:
         validation = datasets.paired(
-            validation_pairs,
+            found.validation,
             scale=recipe.scale,
             shuffle=False,
             flip=False,
@@ -114,59 +179,38 @@ def feed(recipe, sources, seed=0, steps_per_epoch=None, first_epoch=0, updates=0
     return Feed(training, validation, steps, samples)
 
 
-def _paired(recipe, sources, pairs, steps, begin, common):
-    """Makes the stream of pairs, of photographs blurred at random, or of both mixed."""
-    if sources.blurred:
-        raise DatasetError(
-            f"{sources.blurred}: {recipe.name} learns from pairs, not from blurred photographs "
-            "without partners. Give --data or --photographs, or train cyclegan."
-        )
-    if not (sources.data or sources.photographs):
-        raise DatasetError(
-            "Nothing to train on: give --data (a folder of blurred and sharp pairs), --photographs "
-            "(a folder of sharp photographs, blurred at random), or both."
-        )
-    mixing = bool(pairs and sources.photographs)
+def _paired(recipe, found, steps, begin, common):
+    """Makes the stream of pairs, of photographs blurred at random, or of both mixed.
+
+    Returns:
+        The stream, the steps of an epoch or None, and a stream that repeats the same crops.
+    """
+    mixing = bool(found.pairs and found.sharp)
     repeat = mixing or steps is not None
-    streams, fixed = [], []
-    if sources.photographs:
-        files = _photographs(sources.photographs)
-        first = begin(len(files), repeat)
-        streams.append(datasets.synthetic(files, repeat=repeat, first_epoch=first, **common))
-        fixed.append(lambda: datasets.synthetic(files, fixed=True, **common))
-    if pairs:
-        first = begin(len(pairs), repeat)
-        scale = {"scale": recipe.scale}
-        streams.append(datasets.paired(pairs, repeat=repeat, first_epoch=first, **scale, **common))
-        fixed.append(lambda: datasets.paired(pairs, fixed=True, **scale, **common))
-    training = streams[-1]
-    if mixing:
-        ratio = recipe.synthetic_to_real
-        training = datasets.mix(streams, ratio, seed=common["seed"] + begin(len(pairs), False))
-        # One pass over the pairs, with the synthetic crops between them.
-        steps = steps or math.ceil(len(pairs) * sum(ratio) / ratio[1] / recipe.batch)
-    return training, steps, fixed[-1]()
+    streams = []
+    if found.sharp:
+        first = begin(len(found.sharp), repeat)
+        streams.append(datasets.synthetic(found.sharp, repeat=repeat, first_epoch=first, **common))
+        fixed = datasets.synthetic(found.sharp, fixed=True, **common)
+    if found.pairs:
+        first = begin(len(found.pairs), repeat)
+        options = {"scale": recipe.scale, **common}
+        streams.append(datasets.paired(found.pairs, repeat=repeat, first_epoch=first, **options))
+        fixed = datasets.paired(found.pairs, fixed=True, **options)
+    if not mixing:
+        return streams[0], steps, fixed
+    ratio = recipe.synthetic_to_real
+    seed = common["seed"] + begin(len(found.pairs), False)
+    # One pass over the pairs, with the synthetic crops between them.
+    steps = steps or math.ceil(len(found.pairs) * sum(ratio) / ratio[1] / recipe.batch)
+    return datasets.mix(streams, ratio, seed=seed), steps, fixed
 
 
-def _unpaired(recipe, sources, pairs, steps, begin, common):
-    """Makes the stream of blurred and sharp photographs that do not belong together."""
-    blurred = _photographs(sources.blurred) if sources.blurred else [p.blurred for p in pairs]
-    sharp = _photographs(sources.photographs) if sources.photographs else [p.sharp for p in pairs]
-    if not (blurred and sharp):
-        raise DatasetError(
-            f"{recipe.name} needs blurred and sharp photographs: give --blurred and --photographs "
-            "(two folders that need not belong together), or --data (pairs, each side shuffled by "
-            f"itself). Received {'no blurred' if not blurred else 'no sharp'} ones."
-        )
+def _unpaired(recipe, found, steps, begin, common):
+    """Makes the stream of photographs that do not belong together; returns as `_paired`."""
+    sides = found.blurred, found.sharp
     repeat = steps is not None
-    first = begin(max(len(blurred), len(sharp)), repeat)
+    first = begin(max(map(len, sides)), repeat)
     options = {"scale": recipe.scale, **common}
-    training = datasets.unpaired(blurred, sharp, repeat=repeat, first_epoch=first, **options)
-    return training, steps, datasets.unpaired(blurred, sharp, fixed=True, **options)
-
-
-def _photographs(folder):
-    found = [source.path for source in images.find([folder])]
-    if not found:
-        raise DatasetError(f"{folder}: there are no photographs to train on.")
-    return found
+    training = datasets.unpaired(*sides, repeat=repeat, first_epoch=first, **options)
+    return training, steps, datasets.unpaired(*sides, fixed=True, **options)

@@ -75,12 +75,13 @@ def train(config, directory, verbose="auto", resume=False):
             with the run that is to be continued.
         FileNotFoundError: If there is nothing to continue.
         FloatingPointError: If the training diverges; see `callbacks.StopOnDivergence`.
-        DatasetError: If there are no data, or they cannot be used; see `feeds.feed`.
+        DatasetError: If there are no data, or they cannot be used; see `feeds.find`.
     """
     directory = Path(directory)
     recipe = config.recipe
     keras.utils.set_random_seed(config.seed)
     _check_folder(config, directory, resume)
+    found = feeds.find(recipe, config.sources)  # before VGG weights are looked for, or downloaded
     trainer = recipe.build(config.seed, config.vgg or "imagenet")
     _check_crop(recipe, trainer.generator)
     state = cb.TrainingState(trainer, directory / "state")
@@ -91,9 +92,7 @@ def train(config, directory, verbose="auto", resume=False):
             f"larger --epochs than {recipe.epochs}."
         )
     updates = int(trainer.generator_optimizer.iterations.numpy())
-    feed = feeds.feed(
-        recipe, config.sources, config.seed, config.steps_per_epoch, first_epoch, updates
-    )
+    feed = feeds.feed(recipe, found, config.seed, config.steps_per_epoch, first_epoch, updates)
     # From here on the folder is a run that --resume can continue, whatever happens.
     if not resume:
         state.save()
@@ -201,8 +200,8 @@ def _check_crop(recipe, generator):
     multiple = generators.size_multiple(generator)
     if recipe.crop % multiple:
         above = -(-recipe.crop // multiple) * multiple
-        below = max(above - multiple, multiple)
+        below = f"{above - multiple} or " if above > multiple else ""
         raise RunError(
             f"The {recipe.generator.kind} generator trains on crops whose side is a multiple of "
-            f"{multiple} pixels; received a crop of {recipe.crop}. Use {below} or {above}."
+            f"{multiple} pixels; received a crop of {recipe.crop}. Use {below}{above}."
         )

@@ -125,7 +125,7 @@ def recipes_page():
         "",
         "Drawn from the code by `python scripts/write_docs.py`; `deblur-keras recipes show NAME` "
         "prints the same. *paper*: it says so. *code*: its authors' code does. *chosen here*: both "
-        "leave it open. Any field can be changed: `train NAME --set batch=4 --set "
+        "leave it open, or disagree. Any field can be changed: `train NAME --set batch=4 --set "
         "generator.filters=32`, or `--config mine.toml`.",
         "",
         "| recipe | paper | generator | critic | objective | the paper reports |",
@@ -154,10 +154,9 @@ def _recipe(recipe):
         "| field | value | from | |",
         "|---|---|---|---|",
     ]
-    for name, value in recipes.flat(recipe.values()).items():
-        source = recipe.sources[name.removesuffix(".kind")]
+    for name, value, source in recipe.rows():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        lines.append(f"| {name.removesuffix('.kind')} | {shown} | {source.kind} | {source.text} |")
+        lines.append(f"| {name} | {shown} | {source.kind} | {source.text} |")
     lines += ["", "The paper reports:", ""]
     lines += [f"- {entry}. {entry.note}" for entry in recipe.reported]
     lines += ["", "Contradictions and gaps:", "", *(f"- {note}" for note in recipe.notes)]

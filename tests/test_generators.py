@@ -342,6 +342,23 @@ def test_multiply_adds_by_hand(layer, expected):
     assert generators.multiply_adds(keras.Sequential([image, model]), 8, 10) == expected
 
 
+def test_layer_costs_are_those_of_layers_with_weights():
+    class Halves(keras.layers.Layer):
+        def call(self, x):
+            return x[:, :, : x.shape[2] // 2], x[:, :, x.shape[2] // 2 :]
+
+    image = keras.Input((8, 10, 3))
+    left, right = Halves()(image)
+    conv = keras.layers.Conv2D(4, 3, padding="same", name="conv")
+    both = keras.layers.Concatenate(axis=2)([conv(left), conv(right)])
+    costs = generators.layer_costs(keras.Model(image, both), 8, 10)
+    # Called twice, each on half of the image: 40 pixels of 3 * 3 * 3 * 4.
+    assert [cost.layer.name for cost in costs] == ["conv", "conv"]
+    assert [cost.output_shape for cost in costs] == [(8, 5, 4)] * 2
+    assert [cost.parameters for cost in costs] == [3 * 3 * 3 * 4 + 4] * 2
+    assert [cost.multiply_adds for cost in costs] == [40 * 108] * 2
+
+
 def test_multiply_adds_refuses_what_it_cannot_count():
     image = keras.Input((8, 8, 3))
     unknown = keras.Model(image, keras.layers.EinsumDense("bhwc,cd->bhwd", (8, 8, 4))(image))

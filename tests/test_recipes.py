@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import pickle
 import tomllib
 
 import keras
@@ -9,8 +10,9 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deblur_keras import Restorer, recipes
+from deblur_keras import Restorer, generators, losses, recipes
 from deblur_keras.cli import main
+from deblur_keras.trainers import objectives
 
 CROP = 32
 NORMS = ("InstanceNormalization", "BatchNormalization")
@@ -134,15 +136,23 @@ def test_another_kind_starts_from_its_own_defaults():
         ({"crop": 8}, "at least 16"),
         ({"learning_rate": 0}, "above 0"),
         ({"learning_rate": float("nan")}, "above 0"),
-        ({"learning_rate": "fast"}, "a number above 0"),
+        ({"learning_rate": "fast"}, "a finite number above 0"),
         ({"constant_share": 1.2}, "at most 1"),
         ({"init": "normal"}, "'own' or a standard deviation"),
-        ({"synthetic_to_real": [1]}, "two numbers"),
+        ({"synthetic_to_real": [1]}, "two finite numbers"),
         ({"generator": {"kind": "vit"}}, "kind of generator: 'vit'.*resnet, dense, unet, compact"),
         ({"generator": {"growth": 2}}, "option of the resnet generator: 'growth'"),
         ({"generator": {"filters": "many"}}, "generator.filters must be a whole number"),
         ({"generator": 3}, "a table of options"),
         ({"adversarial": {"kind": "minimax", "weight": 1}}, "minimax adversarial.*It has none"),
+        ({"generator": {"kind": ["dense"]}}, "kind of generator"),
+        ({"generator": {"kind": "compact", "widths": ["x"]}}, "widths must be a whole number"),
+        ({"generator": {"kind": "compact", "widths": []}}, "widths must be a list"),
+        ({"adversarial": {"weight": float("nan")}}, "a finite number"),
+        ({"learning_rate": 10**400}, "a finite number above 0"),
+        ({"learning_rate": float("inf")}, "a finite number above 0"),
+        ({"synthetic_to_real": [float("inf"), 1]}, "two finite numbers"),
+        ({"beta_1": 1}, "below 1"),
     ],
 )
 def test_wrong_overrides_are_explained(changes, message):
@@ -153,7 +163,7 @@ def test_wrong_overrides_are_explained(changes, message):
 def test_unknown_recipes_are_explained():
     with pytest.raises(recipes.RecipeError, match=r"Did you mean 'cyclegan'\?.*deblurgan-bce"):
         recipes.get("cycelgan")
-    assert recipes.get("dense_deblurgan") is recipes.get("dense-deblurgan")
+    assert recipes.get("dense_deblurgan") == recipes.get("dense-deblurgan")
 
 
 @settings(max_examples=30, deadline=None)
@@ -177,11 +187,10 @@ def test_any_valid_override_reads_back(batch, rate, blocks, norm):
 
 def test_settings_are_read_as_toml_or_text():
     read = recipes.read_settings(
-        ["batch=4", "content = mae", "synthetic_to_real=[1, 1]", "generator.norm=none"],
-        {"generator": {"filters": 8}, "batch": 2},
+        ["batch=4", "content = mae", "synthetic_to_real=[1, 1]", "generator.norm=none"]
     )
     assert read == {
-        "generator": {"filters": 8, "norm": "none"},
+        "generator": {"norm": "none"},
         "batch": 4,
         "content": "mae",
         "synthetic_to_real": [1, 1],
@@ -191,6 +200,54 @@ def test_settings_are_read_as_toml_or_text():
     assert recipes.read_settings(["generator.filters=8", "generator=dense"]) == both
     with pytest.raises(recipes.RecipeError, match="Expected FIELD=VALUE"):
         recipes.read_settings(["batch"])
+
+
+def test_a_recipe_is_data_that_nobody_can_spoil():
+    recipe = recipes.get("deblurgan")
+    recipe.generator.options["blocks"] = 1
+    assert recipes.get("deblurgan").generator.options["blocks"] == 9
+    again = pickle.loads(pickle.dumps(recipe))
+    assert again == recipe and dataclasses.asdict(again)["batch"] == 1
+
+
+def test_another_network_keeps_its_own_first_weights():
+    recipe = recipes.get("deblurgan").override({"generator": "compact", "content": "mse"})
+    assert recipe.init == "own" and "compact" in recipe.sources["init"].text
+    keras.utils.set_random_seed(0)
+    built = recipe.build().generator.get_weights()
+    keras.utils.set_random_seed(0)
+    expected = generators.compact_generator().get_weights()
+    assert all(np.array_equal(*pair) for pair in zip(built, expected, strict=True))
+    chosen = recipes.get("deblurgan").override({"generator": "compact", "init": 0.1})
+    assert chosen.init == 0.1
+
+
+def test_counts_of_parameters_go_with_what_they_count():
+    recipe = recipes.get("deblurgan-bce").override({"crop": 128, "generator": {"filters": 8}})
+    assert recipe.critic_parameters is None and recipe.generator_parameters is None
+    assert not {"critic_parameters", "generator_parameters"} & set(recipe.sources)
+    kept = recipes.get("deblurgan").override({"crop": 128})
+    assert kept.critic_parameters == 2_764_737
+    assert len(kept.rows()) == len(kept.sources)
+
+
+@pytest.mark.parametrize("name", recipes.NAMES)
+def test_recipes_print_on_any_terminal(name):
+    assert recipes.get(name).to_toml().isascii()
+    assert all(text.isascii() for text in recipes.get(name).notes)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("batch = 4", encoding="utf-8-sig")
+    assert recipes.read_toml(path) == {"batch": 4}
+
+
+def test_the_kinds_are_those_that_the_trainers_know_by_name():
+    for name, objective in objectives.OBJECTIVES.items():
+        assert recipes.get("deblurgan").adversarial.override(name).builder() is objective
+    for name in set(losses.CONTENT_LOSSES) - {"total_variation"}:
+        assert recipes.get("deblurgan").content.override(name).kind == name
 
 
 def test_a_file_that_is_no_toml_is_explained(tmp_path):

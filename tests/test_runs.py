@@ -99,7 +99,7 @@ def test_the_compact_generator_on_photographs_alone(photographs, tmp_path):
 def test_pairs_and_photographs_are_mixed_two_to_one(photographs):
     recipe = recipes.get("deblurgan").override({"crop": 16, "scale": 1.0})
     sources = feeds.Sources(str(photographs / "pairs"), str(photographs / "sharp"))
-    feed = feeds.feed(recipe, sources)
+    feed = feeds.feed(recipe, feeds.find(recipe, sources))
     assert feed.steps == 4 * 3
     assert feed.validation.cardinality().numpy() == 1
     assert next(iter(feed.training))[0].shape == (1, 16, 16, 3)
@@ -141,7 +141,7 @@ def test_what_cannot_be_trained_is_explained(arguments, message, photographs, tm
             ["--set", "generator=compact", "--set", "generator.skip=none"],
             "Unknown option of the compact generator: 'skip'",
         ),
-        (["--set", "learning_rate=-1"], "learning_rate must be a number above 0"),
+        (["--set", "learning_rate=-1"], "learning_rate must be a finite number above 0"),
     ],
 )
 def test_wrong_options_are_wrong_usage(arguments, message, photographs, tmp_path):
@@ -182,10 +182,11 @@ def test_a_run_that_diverges_stops_and_keeps_what_was_good(photographs, tmp_path
 def test_a_continued_stream_shows_new_crops(photographs):
     recipe = recipes.get("deblurgan").override({"crop": 16, "batch": 5})
     sources = feeds.Sources(photographs=str(photographs / "sharp"))
+    found = feeds.find(recipe, sources)
     seen = []
     for updates in (0, 2):
         feed = feeds.feed(
-            recipe, sources, steps_per_epoch=2, first_epoch=updates // 2, updates=updates
+            recipe, found, steps_per_epoch=2, first_epoch=updates // 2, updates=updates
         )
         seen.append([batch[1].numpy() for batch in feed.training.take(2)])
     for old in seen[0]:
@@ -260,6 +261,35 @@ def test_a_cyclegan_chooses_its_best_by_pairs_where_there_are_any(photographs, t
     )
     assert result.exit_code == 0, result.output
     assert float(history(run)[0]["val_psnr"]) > 0
+
+
+def test_missing_data_are_named_before_vgg_weights_are_looked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(recipes.Recipe, "build", lambda *_: pytest.fail("looked for VGG weights"))
+    result = call("deblurgan", "-o", tmp_path / "run")
+    assert result.exit_code == 1
+    assert "Nothing to train on" in result.output
+
+
+def test_a_complete_file_and_another_kind_go_together(photographs, tmp_path):
+    config = tmp_path / "mine.toml"
+    config.write_text(recipes.get("deblurgan").to_toml(), encoding="utf-8")
+    run = tmp_path / "run"
+    result = call(
+        *["--photographs", photographs / "sharp", "-o", run, "--config", config],
+        *["--set", "generator=compact", "--set", "content=mae", "--set", "critic_steps=1"],
+        *["--crop", 32, "--epochs", 1, "--steps-per-epoch", 1],
+    )
+    assert result.exit_code == 0, result.output
+    recipe = runs.read_config(run).recipe
+    assert (recipe.generator.kind, recipe.init) == ("compact", "own")
+
+
+def test_vgg_weights_that_nobody_uses_are_wrong_usage(tmp_path):
+    weights = tmp_path / "vgg.npz"
+    weights.touch()
+    result = call("cyclegan", "-o", tmp_path / "run", "--vgg", weights)
+    assert result.exit_code == 2
+    assert "no perceptual loss" in result.output
 
 
 @pytest.mark.parametrize(

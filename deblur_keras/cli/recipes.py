@@ -84,21 +84,11 @@ def _table():
 
 def _fields(recipe):
     table = _bare("field", "value", "from", "")
-    for name in recipe.settable():
-        value = getattr(recipe, name)
-        options = getattr(value, "options", None)
-        _add_row(table, name, value if options is None else value.kind, recipe.sources.get(name))
-        for option, chosen in (options or {}).items():
-            _add_row(table, f"  {option}", chosen, recipe.sources.get(f"{name}.{option}"))
-    for network in ("generator", "critic"):
-        name = f"{network}_parameters"
-        _add_row(table, name, f"{getattr(recipe, name):,}", recipe.sources.get(name))
+    for name, value, source in recipe.rows():
+        part, _, option = name.partition(".")
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        table.add_row(f"  {option}" if option else part, shown, source.kind, source.text)
     return table
-
-
-def _add_row(table, name, value, source):
-    shown = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    table.add_row(name, shown, *((source.kind, source.text) if source else ("", "")))
 
 
 def _list(entries):

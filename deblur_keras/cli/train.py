@@ -72,7 +72,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True)
 )
 @click.option(
     "--scale",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=click.FloatRange(0, 4, min_open=True),
     help="Reduce pairs first; 0.5 is the papers' halved GoPro.  [default: the recipe's]",
 )
 @click.option(
@@ -111,9 +111,9 @@ def train(context, recipe, output, resume, config, settings, **options):
     """Train a paper's system on pairs, on sharp photographs, or on photographs without partners.
 
     RECIPE is one of the names that `deblur-keras recipes` lists, deblurgan if none is given. Its
-    defaults are the paper's; most are meant for a GPU and days. Any field can be changed, by
-    --config, by --set, and the common ones by an option of their own. The third example runs on a
-    laptop.
+    fields are the paper's where it states them, and most are meant for a GPU and days. Any can be
+    changed, by --config, by --set, and the common ones by an option of their own. The third example
+    runs on a laptop.
 
     OUTPUT becomes the run folder: config.json, history.csv, tensorboard/, sample sheets in
     samples/, generator.keras (the best so far by PSNR), generator-last.keras, and state/, from
@@ -135,8 +135,10 @@ def train(context, recipe, output, resume, config, settings, **options):
     from deblur_keras.cli import console
 
     try:
-        changes = recipes.read_settings(settings, recipes.read_toml(config) if config else {})
-        changes |= {name: options[name] for name in _FIELDS if options[name] is not None}
+        fields = {name: options[name] for name in _FIELDS if options[name] is not None}
+        # One after the other: a kind that --set chooses drops what the file says of another.
+        changes = [recipes.read_toml(config)] if config else []
+        changes.append({**recipes.read_settings(settings), **fields})
         chosen = None if resume and not recipe else recipes.get(recipe or "deblurgan")
     except recipes.RecipeError as error:
         raise click.UsageError(str(error)) from error
@@ -167,7 +169,10 @@ def train(context, recipe, output, resume, config, settings, **options):
         else:
             configured, given = runs.RunConfig(chosen), options
         try:
-            chosen = chosen.override(changes)
+            for change in changes:
+                chosen = chosen.override(change)
+            if given.get("vgg") and (not chosen.content or chosen.content.kind != "perceptual"):
+                raise click.UsageError("--vgg: there is no perceptual loss that would use it.")
         except recipes.RecipeError as error:
             raise click.UsageError(str(error)) from error
         sources = {name: given[name] for name in _SOURCES if name in given}

@@ -57,8 +57,8 @@ def layer_costs(model, height, width):
         width: Width of the image in pixels.
 
     Returns:
-        List of `LayerCost`, one a call of a layer, in the order of the calls; nested models are
-        entered.
+        List of `LayerCost`, one a call of a layer that has weights, in the order of the calls;
+        nested models are entered.
 
     Raises:
         ValueError: If the model is not functional, takes images of another size alone, or has a
@@ -79,9 +79,8 @@ def layer_costs(model, height, width):
             if inner is not None:
                 return inner._run_through_graph(arguments[0], operation_fn=followed)
             output = operation.compute_output_spec(*arguments, **options)
-            if isinstance(operation, layers.Layer):
-                weights = operation.weights
-                cost = _layer_cost(operation, arguments[0].shape, output.shape) if weights else 0
+            if weights := getattr(operation, "weights", None):
+                cost = _layer_cost(operation, arguments[0].shape, output.shape)
                 parameters = sum(math.prod(weight.shape) for weight in weights)
                 costs.append(LayerCost(operation, tuple(output.shape[1:]), parameters, cost))
             return output

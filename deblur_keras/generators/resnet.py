@@ -8,6 +8,7 @@ from deblur_keras.generators.blocks import (
     SKIPS,
     add_to_input,
     check_choice,
+    check_count,
     check_rate,
     conv,
     normalize,
@@ -67,6 +68,8 @@ def resnet_generator(
     check_choice("upsampling", upsampling, UPSAMPLINGS)
     check_choice("skip", skip, SKIPS)
     check_rate("dropout", dropout)
+    check_count("filters", filters, least=1)
+    check_count("blocks", blocks, least=0)
 
     blurred = keras.Input((None, None, 3), name="blurred")
 

@@ -5,8 +5,11 @@ in the paper that states it, or the reason for what was chosen where the paper i
 lists them; ``deblur-keras recipes`` prints them.
 """
 
+import copy
+
+from deblur_keras.recipes.checks import RecipeError, check_known
 from deblur_keras.recipes.papers import RECIPES
-from deblur_keras.recipes.parts import Part, RecipeError, check_known
+from deblur_keras.recipes.parts import Part
 from deblur_keras.recipes.recipe import Recipe, Reported, Source, flat
 from deblur_keras.recipes.settings import read_settings, read_toml
 
@@ -44,4 +47,4 @@ def get(name):
     """
     hyphenated = str(name).replace("_", "-")
     check_known(hyphenated, NAMES, "recipe")
-    return RECIPES[hyphenated]
+    return copy.deepcopy(RECIPES[hyphenated])  # whatever is done to it, the next is as here

@@ -1,11 +1,11 @@
 """The parts of a recipe: what can be chosen for each, and the options that each choice has."""
 
 import dataclasses
-import difflib
 import importlib
 import inspect
 from collections.abc import Mapping
-from types import MappingProxyType
+
+from deblur_keras.recipes.checks import RecipeError, check_known, checked_option
 
 # What a part can be, and what builds it. By name, so that listing recipes loads no TensorFlow.
 _BUILDERS = {
@@ -35,10 +35,6 @@ _BUILDERS = {
 }
 # Arguments that are not a matter of the recipe, or that it fills in by itself.
 _NOT_OPTIONS = {"name", "size", "weights", "sharp", "restored", "from_logits"}
-
-
-class RecipeError(ValueError):
-    """Says which field of a recipe is wrong, and what it could be."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,32 +81,13 @@ class Part:
         valid = _signature(base.builder())
         for name, value in options.items():
             check_known(name, valid, f"option of the {kind} {self.role}")
-            options[name] = _like(value, valid[name], f"{self.role}.{name}")
-        return Part(self.role, kind, MappingProxyType({**valid, **base.options, **options}))
+            options[name] = checked_option(f"{self.role}.{name}", value, valid[name])
+        return Part(self.role, kind, {**valid, **base.options, **options})
 
     def __str__(self):
         """Shows the part as a call."""
         shown = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
         return f"{self.kind}({shown})"
-
-
-def check_known(name, known, what):
-    """Checks a name against the known ones.
-
-    Args:
-        name: What was given.
-        known: The valid names.
-        what: What they name, for the message.
-
-    Raises:
-        RecipeError: If it is none of them, naming the closest and all.
-    """
-    if name in known:
-        return
-    close = difflib.get_close_matches(str(name), list(known), n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    listed = f"Valid: {', '.join(known)}." if known else "It has none."
-    raise RecipeError(f"Unknown {what}: {name!r}.{hint} {listed}")
 
 
 def _signature(builder):
@@ -120,26 +97,3 @@ def _signature(builder):
         for name, parameter in inspect.signature(builder).parameters.items()
         if name not in _NOT_OPTIONS
     }
-
-
-def _like(value, default, name):
-    """Checks a value against the type of the default; whole numbers pass for fractions."""
-    if isinstance(default, tuple) and isinstance(value, list | tuple):
-        return tuple(value)
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not type(default):
-        raise RecipeError(
-            f"{name} must be {_TYPES.get(type(default), type(default).__name__)}, like "
-            f"{default!r}; received {value!r}."
-        )
-    return value
-
-
-_TYPES = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    tuple: "a list",
-}

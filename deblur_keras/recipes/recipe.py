@@ -2,11 +2,10 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
-from types import MappingProxyType
 
-from deblur_keras.recipes.parts import Part, RecipeError, check_known
+from deblur_keras.recipes import checks
+from deblur_keras.recipes.parts import Part
 
 PAPER, CODE, CHOSEN, GIVEN = "paper", "code", "chosen here", "set by you"
 
@@ -162,19 +161,47 @@ class Recipe:
         """
         fields, sources = {}, dict(self.sources)
         for name, value in changes.items():
-            check_known(name, self.settable(), f"field of the recipe {self.name!r}")
-            current = getattr(self, name)
-            if isinstance(current, Part):
-                fields[name] = current.override(value)
-                if fields[name] != current:
-                    sources = _mark_part(sources, name, current, fields[name])
-                    if f"{name}_parameters" in _FIELDS:
-                        fields[f"{name}_parameters"] = None
+            checks.check_known(name, self.settable(), f"field of the recipe {self.name!r}")
+            before = getattr(self, name)
+            if isinstance(before, Part):
+                fields[name] = before.override(value)
+                sources = _mark_part(sources, name, before, fields[name])
             else:
-                fields[name] = _checked(name, value)
-                if fields[name] != current:
-                    sources[name] = Source(GIVEN, f"was {current!r}")
-        return dataclasses.replace(self, **fields, sources=MappingProxyType(sources))
+                fields[name] = checks.checked(name, value)
+                if fields[name] != before:
+                    sources[name] = Source(GIVEN, f"was {before!r}")
+        return self._settled(fields, sources)
+
+    def _settled(self, fields, sources):
+        """Makes the recipe with these fields, and brings along what follows from them."""
+        changed = {name for name, value in fields.items() if value != getattr(self, name)}
+        for network in {"generator", "critic"} & changed:
+            another = fields[network].kind != getattr(self, network).kind
+            if another and "init" not in fields and sources["init"].kind != GIVEN:
+                # A deviation that suits one network need not suit another.
+                fields["init"] = "own"
+                sources["init"] = Source(CHOSEN, f"as the {fields[network].kind} network is built")
+        critic = fields.get("critic", self.critic)
+        stale = {"generator", "critic"} & changed
+        stale |= {"critic"} if "crop" in changed and critic.kind in _OF_ONE_SIZE else set()
+        for network in stale:
+            fields[f"{network}_parameters"] = None
+            sources.pop(f"{network}_parameters", None)
+        return dataclasses.replace(self, **fields, sources=sources)
+
+    def rows(self):
+        """Lists every field with its value and source, for people to read.
+
+        Returns:
+            List of ``(name, value, source)``: a part by its kind, then its options as
+            ``"part.option"``; at the end the counts of parameters.
+        """
+        values = {name.removesuffix(".kind"): v for name, v in flat(self.values()).items()}
+        for network in ("generator", "critic"):
+            count = getattr(self, f"{network}_parameters")
+            if count is not None:
+                values[f"{network}_parameters"] = f"{count:,}"
+        return [(name, value, self.sources[name]) for name, value in values.items()]
 
     def to_toml(self):
         """Writes the settable fields as TOML, to be edited and given to ``train --config``.
@@ -184,17 +211,15 @@ class Recipe:
         """
 
         def line(name, value, source):
-            comment = f"  # {source.kind}: {source.text}" if source else ""
-            return f"{name} = {json.dumps(value)}{comment}"
+            return f"{name} = {json.dumps(value)}  # {source.kind}: {source.text}"
 
         lines, tables = [], []
         for name, value in self.values().items():
-            source = self.sources.get(name)
             if not isinstance(value, dict):
-                lines.append(line(name, value, source))
+                lines.append(line(name, value, self.sources[name]))
                 continue
-            tables += ["", f"[{name}]", line("kind", value.pop("kind"), source)]
-            tables += [line(k, v, self.sources.get(f"{name}.{k}")) for k, v in value.items()]
+            tables += ["", f"[{name}]", line("kind", value.pop("kind"), self.sources[name])]
+            tables += [line(k, v, self.sources[f"{name}.{k}"]) for k, v in value.items()]
         return "\n".join([*lines, *tables]) + "\n"
 
     def build(self, seed=0, vgg="imagenet"):
@@ -263,8 +288,8 @@ class Recipe:
 
     def _network(self, part, **named):
         builder = part.builder()
-        if part.kind == "dense-head":
-            named["size"] = self.crop  # its dense layer fits one size alone
+        if part.kind in _OF_ONE_SIZE:
+            named["size"] = self.crop
         network = builder(**part.options, **named)
         if self.init != "own":
             _draw_kernels(network, self.init)
@@ -305,7 +330,8 @@ def flat(values):
     return result
 
 
-_FIELDS = [field.name for field in dataclasses.fields(Recipe)]
+_SETTABLE = ("generator", "critic", "adversarial", "content", *checks.FIELDS)
+_OF_ONE_SIZE = ("dense-head",)  # a dense layer fits images of one size alone
 
 
 def _plain(value):
@@ -319,10 +345,13 @@ def _mark_part(sources, name, before, after):
     if after.kind != before.kind:
         sources = {k: v for k, v in sources.items() if not k.startswith(f"{name}.")}
         sources[name] = Source(GIVEN, f"was {before.kind}")
-        return sources
+        default = before.override(after.kind).options
+        own = Source(CHOSEN, f"the default of {after.kind}")
+        sources |= {f"{name}.{option}": own for option in after.options}
+        before = dataclasses.replace(after, options=default)
     for option, value in after.options.items():
-        if value != before.options.get(option):
-            sources[f"{name}.{option}"] = Source(GIVEN, f"was {before.options.get(option)!r}")
+        if value != before.options[option]:
+            sources[f"{name}.{option}"] = Source(GIVEN, f"was {before.options[option]!r}")
     return sources
 
 
@@ -345,64 +374,3 @@ def _draw_kernels(network, deviation):
             if kernel is not None:
                 # One each: an initializer gives the same numbers whenever it is called.
                 kernel.assign(keras.initializers.RandomNormal(stddev=deviation)(kernel.shape))
-
-
-def _number(least, most=math.inf, above=False):
-    def test(value):
-        return (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and (least < value if above else least <= value)
-            and value <= most
-        )
-
-    edge = f"{'above' if above else 'of at least'} {least}"
-    return float, test, f"a number {edge}" + (f" and at most {most}" if most < math.inf else "")
-
-
-def _whole(least):
-    def test(value):
-        return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-    return int, test, f"a whole number of at least {least}"
-
-
-def _is_ratio(value):
-    test = _number(0, above=True)[1]
-    return isinstance(value, list | tuple) and len(value) == 2 and all(map(test, value))
-
-
-# How a field is converted, what it must be, and how that is said. SSIM needs crops of 11 pixels,
-# and the networks' reflections and strides a little more.
-_CHECKS = {
-    "adversarial_weight": _number(0),
-    "content_weight": _number(0),
-    "total_variation": _number(0),
-    "critic_steps": _whole(1),
-    "cycle_weight": _number(0),
-    "identity_weight": _number(0),
-    "pool_size": _whole(0),
-    "init": (
-        lambda value: value if value == "own" else float(value),
-        lambda value: value == "own" or _number(0, above=True)[1](value),
-        "'own' or a standard deviation above 0",
-    ),
-    "learning_rate": _number(0, above=True),
-    "beta_1": _number(0, most=1),
-    "beta_2": _number(0, most=1),
-    "epsilon": _number(0, above=True),
-    "epochs": _whole(1),
-    "constant_share": _number(0, most=1),
-    "batch": _whole(1),
-    "crop": _whole(16),
-    "scale": _number(0, most=4, above=True),
-    "synthetic_to_real": (tuple, _is_ratio, "two numbers above 0, such as [2, 1]"),
-}
-_SETTABLE = ("generator", "critic", "adversarial", "content", *_CHECKS)
-
-
-def _checked(name, value):
-    convert, test, expected = _CHECKS[name]
-    if not test(value):
-        raise RecipeError(f"{name} must be {expected}; received {value!r}.")
-    return convert(value)

@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-from deblur_keras.recipes.parts import RecipeError
+from deblur_keras.recipes.checks import RecipeError
 
 
 def read_toml(path):
@@ -20,7 +20,7 @@ def read_toml(path):
         OSError: If it cannot be read.
     """
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(
             f"{path} is not readable as TOML ({error}). Expected lines such as `batch = 4`, and "
@@ -28,12 +28,11 @@ def read_toml(path):
         ) from error
 
 
-def read_settings(settings, changes=None):
+def read_settings(settings):
     """Reads overrides from texts such as ``"batch=4"`` and ``"generator.filters=32"``.
 
     Args:
         settings: The texts. A value is read as TOML; a bare word is a text.
-        changes: Overrides to start from, which the texts go over; not changed.
 
     Returns:
         A dict for `Recipe.override`.
@@ -45,7 +44,7 @@ def read_settings(settings, changes=None):
         >>> read_settings(["batch=4", "generator=dense", "generator.filters=16"])
         {'batch': 4, 'generator': {'kind': 'dense', 'filters': 16}}
     """
-    result = {k: dict(v) if isinstance(v, dict) else v for k, v in (changes or {}).items()}
+    result = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or not name.strip():

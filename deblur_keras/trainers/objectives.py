@@ -6,11 +6,14 @@ so that one trainer serves every paired paper. A new objective is a subclass of
 """
 
 import abc
+import logging
 
 import keras
 import tensorflow as tf
 
 from deblur_keras import critics
+
+_logger = logging.getLogger(__name__)
 
 
 class AdversarialObjective(abc.ABC):
@@ -117,8 +120,19 @@ class WassersteinGP(AdversarialObjective):
                 "The Wasserstein objective needs an unbounded score, since the difference of the "
                 f"two means is to be a distance; the critic {critic.name!r} ends in a "
                 f"{activation}, which bounds it. Leave that activation out (as "
-                "critics.dense_head_discriminator does with head='linear'), or train this network "
+                "critics.dense_head_discriminator does with head='linear'; on the command line "
+                "--set critic.head=linear), or train this network "
                 f"with {_quoted(set(OBJECTIVES) - {'wgan-gp'}, ' or ')}."
+            )
+        if any(
+            isinstance(layer, keras.layers.BatchNormalization)
+            for layer in getattr(critic, "layers", ())
+        ):
+            _logger.warning(
+                "The critic %r has batch normalization, so that each image's score depends on the "
+                "others of its batch; the gradient penalty was derived for a critic that sees one "
+                "image (norm='instance' or 'none').",
+                critic.name,
             )
         return self
 

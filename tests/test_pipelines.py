@@ -206,8 +206,10 @@ def test_a_file_that_breaks_later_is_named_once_and_passed_over(tmp_path, caplog
     (tmp_path / "blur" / "2.png").write_bytes(b"\x89PNG broken")
     for _ in range(2):
         assert len(list(dataset)) == len(dataset)
-    (message,) = [record.getMessage() for record in caplog.records]
-    assert "blur/2.png" in message and "another one is used" in message
+    messages = [record.getMessage() for record in caplog.records]
+    (message,) = [message for message in messages if "another one is used" in message]
+    assert "blur/2.png" in message
+    assert [message.partition(":")[0] for message in messages[1:]] == ["epoch 1", "epoch 2"]
 
 
 def test_when_every_file_is_broken_one_is_named(tmp_path):

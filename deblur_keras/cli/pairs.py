@@ -20,7 +20,9 @@ class Source(click.ParamType):
             if catalog.is_name(value):
                 return catalog.resolve(value) and str(value)
             return self.fail(
-                f"{value!r} is neither a folder nor one of {', '.join(catalog.names())}.", param, ctx
+                f"{value!r} is neither a folder nor one of {', '.join(catalog.names())}.",
+                param,
+                ctx,
             )
         except DatasetError as error:
             return self.fail(str(error), param, ctx)

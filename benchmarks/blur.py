@@ -3,6 +3,10 @@
 The reference is the algorithm of DeblurGAN's authors, one Python step at a time, as their code has
 it. It follows the same random draws as the library, so that the tests compare the two as well.
 Ratios are medians over repeats that alternate between the two, since a machine is rarely quiet.
+
+What a camera adds is measured as training does it, on crops of 256x256 with the margin that blurs
+into them, on one core, in seconds of that core: crops a second, the share of the plain blur's rate,
+and the plain blur's own rate against the target of 60.
 """
 
 import cmath
@@ -10,9 +14,28 @@ import math
 import statistics
 import time
 
+import cv2
 import numpy as np
 
-from deblur_keras import blur, trajectories
+from deblur_keras import blur, camera, trajectories
+
+TARGET = 60  # plainly blurred crops of 256x256 a second and core
+KINDS = {
+    "plain": {},
+    "rotation 1": {"rotation": 1.0},
+    "grid 3": {"grid": 3},
+    "highlights": {"highlights": 4.0},
+    "noise": {"noise": 2.0},
+    "sensor noise": {"shot_noise": 0.02, "read_noise": 0.005},
+    "JPEG": {"jpeg": 85},
+    "rotation and all": {
+        "rotation": 1.0,
+        "highlights": 4.0,
+        "shot_noise": 0.02,
+        "read_noise": 0.005,
+        "jpeg": 85,
+    },
+}
 
 
 def plain_trajectory(shake, index, max_length=60.0):
@@ -168,6 +191,102 @@ def photographs(side=300, kernels=16, repeats=5):
     return [statistics.median(part) * 1e3 for part in times]
 
 
+def draw_crops(options, photograph, count, crop=256):
+    """Makes crops one after another as `datasets.synthetic` does, without reading or `tf.data`."""
+    from deblur_keras.datasets import shots, streams  # which load TensorFlow
+
+    kind = {"rotation": 0.0, "grid": 1}
+    kind.update((name, options[name]) for name in kind if name in options)
+    effects = {"noise": 0.0, "highlights": 1.0, "shot_noise": 0.0, "read_noise": 0.0, "jpeg": None}
+    effects.update((name, options[name]) for name in effects if name in options)
+    motions = shots.Motions(seed=0, kernel_size=64, max_length=60.0, **kind)
+    drawn = shots.Effects(**effects)
+    generator = np.random.default_rng(0)
+    for number in range(count):
+        region = streams.draw_region(generator, photograph.shape, crop)
+        blocks = effects["jpeg"] is not None
+        wide = shots.grown(region, photograph.shape, motions[number], blocks)
+        place = (wide.top, wide.left, *photograph.shape[:2])
+        values = drawn.draw(generator)
+        yield blur.motion_blur(
+            wide.of(photograph), motions[number], place=place, seed=generator, **values
+        )
+
+
+def kinds(repeats=5, count=128):
+    """Times each kind of blur on one core, the banks of motion included.
+
+    Returns:
+        Dictionary {kind: (crops a second of the core's time, share of the plain rate)}, medians.
+    """
+    generator = np.random.default_rng(0)
+    coarse = generator.integers(0, 256, (12, 16, 3), np.uint8)
+    photograph = cv2.resize(coarse, (1024, 768), interpolation=cv2.INTER_CUBIC)
+    grain = generator.integers(-20, 20, photograph.shape)
+    photograph = np.clip(photograph + grain, 0, 255).astype(np.uint8)
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    rates = {kind: [] for kind in KINDS}
+    try:
+        for _ in range(repeats):
+            for kind, options in KINDS.items():
+                next(draw_crops(options, photograph, 1))  # imports what it needs
+                start = time.thread_time()
+                for _ in draw_crops(options, photograph, count):
+                    pass
+                rates[kind].append(count / (time.thread_time() - start))
+    finally:
+        cv2.setNumThreads(threads)
+    shares = {
+        kind: statistics.median(a / b for a, b in zip(own, rates["plain"], strict=True))
+        for kind, own in rates.items()
+    }
+    return {kind: (statistics.median(own), shares[kind]) for kind, own in rates.items()}
+
+
+def engines(side=322, kernels=64, repeats=3):
+    """Times the convolution of a crop's light against one whole Fourier transform a channel.
+
+    Returns:
+        (seconds of the transforms over seconds of `camera.convolve`, largest difference).
+    """
+    light = np.random.default_rng(0).random((side, side, 3), np.float32)
+    several = blur.random_psfs(kernels, seed=0)
+    reach, length = 32, cv2.getOptimalDFTSize(side + 64)
+    after = length - side - reach
+
+    def transformed(kernel):
+        spectrum = cv2.dft(cv2.copyMakeBorder(kernel, 0, length - 64, 0, length - 64, 0))
+        result = np.empty_like(light)
+        for channel in range(3):
+            wide = cv2.copyMakeBorder(
+                light[..., channel], reach, after, reach, after, cv2.BORDER_REFLECT_101
+            )
+            product = cv2.mulSpectrums(cv2.dft(wide), spectrum, 0)
+            back = cv2.dft(product, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT)
+            result[..., channel] = back[64 : 64 + side, 64 : 64 + side]
+        return result
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    ratios, difference = [], 0.0
+    try:
+        for _ in range(repeats):
+            seconds = [0.0, 0.0]
+            for kernel in several:
+                start = time.thread_time()
+                ours = camera.convolve(light, kernel, (reach, reach))
+                middle = time.thread_time()
+                theirs = transformed(kernel)
+                seconds[0] += middle - start
+                seconds[1] += time.thread_time() - middle
+                difference = max(difference, float(np.abs(ours - theirs).max()))
+            ratios.append(seconds[1] / seconds[0])
+    finally:
+        cv2.setNumThreads(threads)
+    return statistics.median(ratios), difference
+
+
 def main():
     print("A trajectory of 2000 points with its four kernels, 64x64 (median ms each)")
     print(f"{'at once':>8} {'plain loops':>12} {'deblur_keras':>13} {'ratio':>7}")
@@ -176,6 +295,15 @@ def main():
     shifted, levels, light = photographs()
     print("\nmotion_blur of a 300x300 RGB crop, kernels as drawn for training (median ms)")
     print(f"shifted crops {shifted:.2f}, gamma 1: {levels:.2f}, gamma 2.2: {light:.2f}")
+    print("\nCrops of 256x256 on one core, as training draws them (seconds of the core)")
+    print(f"{'kind':18}{'crops/s':>9}{'of plain':>10}{'of 60/s':>9}")
+    for kind, (rate, share) in kinds().items():
+        print(f"{kind:18}{rate:9.0f}{share:9.0%}{rate / TARGET:8.1f}x")
+    ratio, difference = engines()
+    print(
+        f"\nconvolution by whole Fourier transforms takes {ratio:.2f} of the time "
+        f"(largest difference in light {difference:.0e})"
+    )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 The way of a blur is trajectory -> psf -> photograph, one function for each arrow:
 `random_trajectories` draws how a camera shakes, `psfs` exposes a point of light along it (both
 from `trajectories`, as is `random_psfs`, which does both), `motion_blur` blurs a photograph with
-the result. `average_frames` makes real blur instead, out of the frames of a fast camera.
+the result, and adds what else a camera does (`camera`). For blur that differs over the photograph
+it takes what `random_shakes` and `random_psf_grids` draw (`shakes`). `average_frames` makes real
+blur instead, out of the frames of a fast camera.
 """
 
 import functools
@@ -11,6 +13,8 @@ import functools
 import cv2
 import numpy as np
 
+from deblur_keras import camera
+from deblur_keras.shakes import Shake, random_psf_grids, random_shakes
 from deblur_keras.trajectories import (
     EXPOSURES,
     SCRIPT_EXPOSURES,
@@ -24,27 +28,59 @@ __all__ = [
     "EXPOSURES",
     "SCRIPT_EXPOSURES",
     "SCRIPT_INTENSITIES",
+    "Shake",
     "average_frames",
     "motion_blur",
     "psfs",
+    "random_psf_grids",
     "random_psfs",
+    "random_shakes",
     "random_trajectories",
 ]
 
+_BRIGHT = 250 / 255  # the level above which highlights rise; photographs clip within a few levels
 
-def motion_blur(image, psf, gamma=2.2, noise=0.0, seed=None, faithful=False):
-    """Blurs a photograph with a point-spread function.
+
+def motion_blur(
+    image,
+    psf,
+    gamma=2.2,
+    noise=0.0,
+    seed=None,
+    faithful=False,
+    *,
+    place=None,
+    highlights=1.0,
+    shot_noise=0.0,
+    read_noise=0.0,
+    jpeg=None,
+):
+    """Blurs a photograph with a point-spread function, or with a camera's shake.
 
     As in a photograph of a shaken camera it is light that mixes, not grey levels (`gamma`); the
-    kernel is scaled to sum 1, so that levels stay what they were, and borders are reflected.
+    kernel is scaled to sum 1, so that levels stay what they were, and borders are reflected. The
+    order is that of a camera: light, `highlights`, motion, clipping at white, `shot_noise` and
+    `read_noise`, levels, `noise`, 8 bits, `jpeg`.
 
     Args:
         image: uint8, or floating point in [0, 1], of shape (H, W, C) or (H, W), any size.
-        psf: non-negative (h, w) kernel; its origin, as in `psfs`, is pixel (h // 2, w // 2).
+        psf: non-negative (h, w) kernel; its origin, as in `psfs`, is pixel (h // 2, w // 2). For
+            blur that differs over the photograph a grid (rows, columns, h, w) of such kernels,
+            as from `random_psf_grids`, or a `Shake`, as from `random_shakes`.
         gamma: light is `level ** gamma`; 1 blurs the levels themselves.
-        noise: standard deviation of Gaussian noise, in grey levels of 255, added last.
+        noise: standard deviation of Gaussian noise, in grey levels of 255, added to the levels.
         seed: of the noise; anything that `numpy.random.default_rng` takes.
         faithful: True makes the picture of the authors' code: see Note.
+        place: (top, left, height, width), the row and column of the image's first pixel in the
+            photograph it was cut from, and the size of that; None when it was not cut. Matters to
+            grids and shakes alone.
+        highlights: how bright white really was, at least 1: pixels above level 250 rise up to this
+            before the blur, and leave streaks as lamps do (see `camera.raise_highlights`).
+        shot_noise: standard deviation of the noise in white, as a part of white; its variance is
+            proportional to the light (see `camera.add_sensor_noise`).
+        read_noise: standard deviation of the noise in black, as a part of white.
+        jpeg: quality, 1 to 100, of a JPEG that the result is written to and read back from; None
+            for none.
 
     Returns:
         Array of the shape and dtype of `image`.
@@ -59,31 +95,52 @@ def motion_blur(image, psf, gamma=2.2, noise=0.0, seed=None, faithful=False):
         [[0, 85, 85, 85, 0]]
 
     Reference:
-        Kupyn et al., "DeblurGAN", 2018, section 4.
+        Kupyn et al., "DeblurGAN", 2018, section 4. The steps of a camera after Rim et al.,
+        "Realistic blur synthesis for learning image deblurring", 2022.
 
     Note:
         `faithful=True` is for comparison with the authors' code only: grey levels (no `gamma`) are
         stretched to [0, 1], blurred with zeros beyond the border, which darkens the frame, and
         stretched again, which changes black and white against the sharp photograph. The kernel's
-        origin is pixel ((h - 1) // 2, (w - 1) // 2). Photographs need not be square here.
+        origin is pixel ((h - 1) // 2, (w - 1) // 2). Photographs need not be square here. Of the
+        other effects only `noise` is allowed.
     """
     image = np.asarray(image)
-    kernel = _checked_kernel(psf)
+    motion = psf if isinstance(psf, Shake) else _checked_kernels(psf)
     _check_image(image)
     if not gamma > 0 or not noise >= 0:
         raise ValueError(f"expected gamma > 0 and noise >= 0, got gamma={gamma}, noise={noise}")
+    if not 1 <= highlights < np.inf or not 0 <= shot_noise < np.inf or not 0 <= read_noise < np.inf:
+        raise ValueError(
+            "expected highlights >= 1, shot_noise >= 0 and read_noise >= 0, got "
+            f"{highlights}, {shot_noise} and {read_noise}"
+        )
+    generator = np.random.default_rng(seed)
     if faithful:
-        origin = [(side - 1) // 2 for side in kernel.shape]
-        levels = _convolve(_stretched(image), kernel, origin, cv2.BORDER_CONSTANT)
+        if np.ndim(motion) != 2 or (highlights, shot_noise, read_noise, jpeg) != (1, 0, 0, None):
+            raise ValueError(
+                "faithful=True is the authors' picture: one kernel, no highlights, shot_noise, "
+                "read_noise or jpeg"
+            )
+        origin = [(side - 1) // 2 for side in motion.shape]
+        levels = camera.convolve(_stretched(image), motion, origin, cv2.BORDER_CONSTANT)
         levels = _stretched(levels)
     else:
-        origin = [side // 2 for side in kernel.shape]
-        light = _convolve(_to_light(image, gamma), kernel, origin, cv2.BORDER_REFLECT_101)
+        light = _to_light(image, gamma)
+        if highlights > 1:
+            light = camera.raise_highlights(light, highlights, _BRIGHT**gamma)
+        light = _moved(light, motion, place)
+        if shot_noise or read_noise:
+            clipped = np.clip(light, 0, 1)
+            light = camera.add_sensor_noise(clipped, shot_noise, read_noise, generator)
         levels = _to_levels(light, gamma)
     if noise:
-        grain = np.random.default_rng(seed).standard_normal(image.shape, np.float32)
+        grain = generator.standard_normal(image.shape, np.float32)
         levels = np.clip(levels + grain * np.float32(noise / 255), 0, 1)
-    return _like(levels, image.dtype)
+    if jpeg is None:
+        return _like(levels, image.dtype)
+    pixels = camera.compress(_like(levels, np.dtype(np.uint8)), jpeg)
+    return pixels if image.dtype == np.uint8 else (pixels / 255).astype(image.dtype)
 
 
 def average_frames(frames, gamma=2.2):
@@ -129,16 +186,34 @@ def average_frames(frames, gamma=2.2):
     return _like(_to_levels(total / count, gamma), np.dtype(np.uint8))
 
 
-def _checked_kernel(psf):
-    """The kernel in float64 with sum 1."""
-    kernel = np.asarray(psf, np.float64)
-    total = kernel.sum()
-    if kernel.ndim != 2 or not 0 < total < np.inf or kernel.min() < 0:
-        raise ValueError(
-            "psf must be (h, w), finite, nowhere negative and not all zero, got shape "
-            f"{kernel.shape} with sum {total:g}"
-        )
-    return kernel / total
+def _moved(light, motion, place):
+    """Light after the motion: a checked kernel, a grid of them, or a `Shake`."""
+    shape = light.shape[:2]
+    if place is not None:
+        top, left, height, width = place
+        if not (0 <= top <= height - shape[0] and 0 <= left <= width - shape[1]):
+            raise ValueError(
+                "place must be (top, left, height, width) of a photograph that holds the image of "
+                f"{shape[1]}x{shape[0]} pixels, got {tuple(place)}"
+            )
+    if isinstance(motion, Shake):
+        return camera.expose(light, motion, place)
+    if motion.ndim == 4:
+        return camera.convolve_grid(light, motion, place)
+    return camera.convolve(light, motion, [side // 2 for side in motion.shape])
+
+
+def _checked_kernels(psf):
+    """The kernel, or each of a grid of kernels, in float64 with sum 1."""
+    kernels = np.asarray(psf, np.float64)
+    if kernels.ndim in (2, 4) and kernels.size:
+        totals = kernels.sum(axis=(-2, -1), keepdims=True)
+        if totals.min() > 0 and totals.max() < np.inf and kernels.min() >= 0:
+            return kernels / totals
+    raise ValueError(
+        "psf must be a Shake, (h, w) or (rows, columns, h, w), finite, nowhere negative and no "
+        f"kernel all zero, got shape {kernels.shape} with sum {kernels.sum():g}"
+    )
 
 
 def _check_image(image):
@@ -153,17 +228,6 @@ def _check_image(image):
             f"a floating-point image must be in [0, 1], got [{image.min():g}, {image.max():g}]; "
             "for values in [-1, 1] pass (image + 1) / 2"
         )
-
-
-def _convolve(image, kernel, origin, border):
-    """Convolves each channel with a kernel whose origin is the pixel (row, column) `origin`."""
-    # Only what is not zero, in the smallest odd kernel around the origin: a fraction of the work.
-    rows, columns = np.nonzero(kernel)
-    down, right = rows - origin[0], columns - origin[1]
-    reach_y, reach_x = np.abs(down).max(), np.abs(right).max()
-    mirrored = np.zeros((2 * reach_y + 1, 2 * reach_x + 1), np.float32)  # OpenCV correlates
-    mirrored[reach_y - down, reach_x - right] = kernel[rows, columns]
-    return cv2.filter2D(image, cv2.CV_32F, mirrored, borderType=border).reshape(image.shape)
 
 
 def _stretched(image):

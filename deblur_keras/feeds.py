@@ -8,7 +8,7 @@ import dataclasses
 import math
 
 from deblur_keras import datasets, images
-from deblur_keras.datasets import DatasetError
+from deblur_keras.datasets import DatasetError, Pair
 
 SAMPLES = 8
 
@@ -96,6 +96,11 @@ def find(recipe, sources):
     pairs = _training_pairs(sources)
     sharp, blurred = _photographs(sources.photographs), _photographs(sources.blurred)
     if unpaired:
+        if pairs and not isinstance(pairs[0], Pair):
+            raise DatasetError(
+                f"{sources.data}: {recipe.name} reads the files of each side by themselves; give "
+                "folders, since a dataset by name keeps its pairs together."
+            )
         # Of pairs, each side is a set by itself.
         sharp = sharp or [pair.sharp for pair in pairs]
         blurred = blurred or [pair.blurred for pair in pairs]

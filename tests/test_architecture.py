@@ -11,7 +11,8 @@ import deblur_keras
 
 PACKAGE = Path(deblur_keras.__file__).parent
 FLOORS = {
-    **dict.fromkeys(["layers", "losses", "metrics", "blur", "trajectories", "images", "sheets"], 1),
+    **dict.fromkeys(["layers", "losses", "metrics", "images", "sheets"], 1),
+    **dict.fromkeys(["blur", "trajectories", "shakes", "camera", "averaging", "frames"], 1),
     **dict.fromkeys(["generators", "critics", "perceptual", "datasets"], 2),
     **dict.fromkeys(["trainers", "restorer"], 3),
     **dict.fromkeys(["evaluation", "export", "recipes", "feeds", "runs"], 4),
@@ -21,6 +22,8 @@ FLOORS = {
 # function's face, a run is a recipe and its feed.
 SIBLINGS = {
     *(("metrics", "images"), ("blur", "trajectories"), ("cli", "demo")),
+    *(("averaging", "blur"), ("averaging", "images"), ("frames", "images")),
+    *(("blur", "camera"), ("blur", "shakes"), ("shakes", "trajectories")),
     *(("runs", "recipes"), ("runs", "feeds")),
 }
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]

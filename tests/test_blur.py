@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage, signal
 
-from deblur_keras import blur, trajectories
+from deblur_keras import blur, camera, trajectories
 
 ALL = [blur.EXPOSURES]
 RAW = {"centering": "bounding-box", "normalize": False}
@@ -311,6 +311,101 @@ class TestMotionBlur:
         assert abs(residual.mean()) < 0.05
         np.testing.assert_array_equal(noisy, blur.motion_blur(image, kernel, noise=5.0, seed=1))
 
+    def test_a_grid_of_equal_kernels_and_a_shake_without_roll_are_one_kernel(self):
+        image = photograph(90, 120)
+        kernel = blur.random_psfs(1, seed=6, exposure=0.5)[0]
+        expected = blur.motion_blur(image, kernel).astype(int)
+        grid = blur.motion_blur(image, np.tile(kernel, (3, 4, 1, 1)))
+        assert np.abs(grid - expected).max() <= 1
+        assert (grid != expected).mean() < 1e-3
+        shake = blur.random_shakes(1, seed=6, rotation=0, exposure=0.5)[0]
+        difference = blur.motion_blur(image, shake) - expected
+        assert np.abs(difference).max() <= 3
+        assert np.sqrt((difference**2).mean()) < 0.5
+
+    @pytest.mark.parametrize("kind", ["shake", "grid"])
+    def test_a_crop_with_its_place_is_the_crop_of_the_whole(self, kind):
+        image = photograph(200, 240)
+        if kind == "shake":
+            motion = blur.random_shakes(1, seed=2, rotation=4, max_length=20, exposure=1.0)[0]
+        else:
+            motion = blur.random_psf_grids(1, seed=2, size=32, max_length=20, exposure=1.0)[0]
+        whole = blur.motion_blur(image, motion)
+        part = blur.motion_blur(image[20:150, 90:], motion, place=(20, 90, 200, 240))
+        difference = part[30:-30, 30:-30].astype(int) - whole[50:120, 120:-30]
+        assert np.abs(difference).max() <= (3 if kind == "shake" else 1)
+        elsewhere = blur.motion_blur(image[20:150, 90:], motion)[30:-30, 30:-30]
+        assert np.abs(elsewhere.astype(int) - whole[50:120, 120:-30]).max() > 10
+
+    def test_a_highlight_bleeds_by_its_energy(self):
+        # A white square of 9 pixels a side on black, 4 times as bright (3 at its own sides, see
+        # `raise_highlights`), moved over 21 pixels: of a pixel in its way, all that passes counts.
+        image = np.zeros((40, 80, 3), np.uint8)
+        image[15:24, 30:39] = 255
+        kernel = np.ones((1, 21)) / 21
+        for highlights, sides, inside in ((1.0, 1, 1), (4.0, 3, 4)):
+            square = [sides, *[inside] * 7, sides]
+            light = np.minimum(np.convolve(square, np.ones(21) / 21), 1)
+            expected = np.zeros(80)
+            expected[20:49] = np.rint(255 * light ** (1 / 2.2))
+            blurred = blur.motion_blur(image, kernel, highlights=highlights)
+            np.testing.assert_array_equal(blurred[19], expected[:, None].repeat(3, axis=1))
+        assert (expected == 255).sum() == 19  # instead of none
+
+    def test_highlights_alone_change_nothing_but_the_nearly_white(self):
+        image = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+        still = blur.motion_blur(image, delta(1, 0, 0), highlights=8.0)
+        np.testing.assert_array_equal(still[image <= 250], image[image <= 250])
+        assert (still >= image).all()
+
+    @pytest.mark.parametrize(("shot", "read"), [(0.05, 0.0), (0.0, 0.02), (0.04, 0.01)])
+    def test_sensor_noise_is_added_to_light(self, shot, read):
+        for level in (0.5, 0.8):
+            image = np.full((300, 300), level)
+            noisy = blur.motion_blur(
+                image, delta(1, 0, 0), shot_noise=shot, read_noise=read, seed=1
+            )
+            variance = (noisy**2.2).var()
+            assert variance == pytest.approx(shot**2 * level**2.2 + read**2, rel=0.03)
+
+    def test_steps_come_in_the_order_of_a_camera(self):
+        # Light beyond white is clipped before the noise, which is there in streaks too.
+        image = np.full((100, 100, 3), 255, np.uint8)
+        noisy = blur.motion_blur(image, delta(1, 0, 0), highlights=5.0, read_noise=0.1, seed=0)
+        assert (noisy < 255).mean() == pytest.approx(0.5, abs=0.05)
+        # JPEG comes last: it finds the noise, and reading it again leaves it as it is.
+        rough = blur.motion_blur(image // 2, delta(1, 0, 0), noise=9.0, seed=0)
+        packed = blur.motion_blur(image // 2, delta(1, 0, 0), noise=9.0, seed=0, jpeg=60)
+        np.testing.assert_array_equal(packed, camera.compress(rough, 60))
+
+    def test_jpeg_of_floating_point_images(self):
+        image = photograph(40, 48)
+        kernel = blur.random_psfs(1, seed=1)[0]
+        pixels = blur.motion_blur(image, kernel, jpeg=70)
+        levels = blur.motion_blur((image / 255).astype(np.float32), kernel, jpeg=70)
+        assert levels.dtype == np.float32
+        assert np.abs(levels * 255 - pixels).mean() < 0.2
+
+    def test_the_seed_repeats_everything(self):
+        image = photograph(50, 60)
+        effects = {"shot_noise": 0.05, "read_noise": 0.01, "noise": 2.0, "jpeg": 80}
+        shake = blur.random_shakes(1, seed=3)[0]
+        first, again, other = (
+            blur.motion_blur(image, shake, seed=seed, highlights=3.0, **effects)
+            for seed in (1, 1, 2)
+        )
+        np.testing.assert_array_equal(first, again)
+        assert not np.array_equal(first, other)
+
+    def test_faithful_refuses_the_other_effects(self):
+        image, kernel = photograph(20, 20), np.ones((3, 3))
+        for more in ({"highlights": 2.0}, {"shot_noise": 0.1}, {"read_noise": 0.1}, {"jpeg": 90}):
+            with pytest.raises(ValueError, match="faithful=True is the authors' picture"):
+                blur.motion_blur(image, kernel, faithful=True, **more)
+        for motion in (np.ones((2, 2, 3, 3)), blur.random_shakes(1, seed=0)[0]):
+            with pytest.raises(ValueError, match="faithful=True is the authors' picture"):
+                blur.motion_blur(image, motion, faithful=True)
+
     def test_faithful_equals_the_authors_recipe(self, paths):
         kernels = blur.psfs(paths[7], ALL, **RAW)
         for image in (photograph(100, 100), photograph(70, 101)):
@@ -334,12 +429,21 @@ class TestMotionBlur:
             ({"image": np.full((4, 4), np.nan)}, r"in \[0, 1\]"),
             ({"image": np.zeros((0, 4), np.uint8)}, "non-empty"),
             ({"image": np.zeros(4, np.uint8)}, "got shape"),
-            ({"psf": np.zeros((3, 3))}, "not all zero"),
+            ({"psf": np.zeros((3, 3))}, "all zero"),
             ({"psf": np.ones((3, 3, 1))}, "psf must be"),
             ({"psf": np.array([[2.0, -1.0]])}, "nowhere negative"),
             ({"psf": np.array([[2.0, np.nan]])}, "finite"),
             ({"gamma": 0}, "gamma > 0"),
             ({"noise": -1}, "noise >= 0"),
+            ({"psf": np.zeros((0, 2, 3, 3))}, "psf must be"),
+            ({"psf": np.eye(4).reshape(2, 2, 2, 2) * [[[[1]], [[0]]]]}, "no kernel all zero"),
+            ({"highlights": 0.5}, "highlights >= 1"),
+            ({"highlights": np.nan}, "highlights >= 1"),
+            ({"shot_noise": -0.1}, "shot_noise >= 0"),
+            ({"read_noise": np.inf}, "read_noise >= 0"),
+            ({"jpeg": 0}, "from 1 to 100"),
+            ({"jpeg": 80.5}, "whole number"),
+            ({"place": (0, 1, 4, 4)}, "of a photograph that holds the image of 4x4 pixels"),
         ],
     )
     def test_errors(self, arguments, message):

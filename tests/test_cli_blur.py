@@ -83,12 +83,95 @@ def test_a_row_is_enough_to_make_its_pair_with_the_library(photos, tmp_path):
     np.testing.assert_array_equal(blurred, expected)
 
 
+def test_effects_are_in_the_table_and_made_by_the_library(photos, tmp_path):
+    output = tmp_path / "pairs"
+    effects = ["--highlights", 3, "--shot-noise", 0.02, "--read-noise", 0.01, "--jpeg", 70]
+    result = run(photos, "-o", output, "--rotation", 3, "--exposure", 1, *effects)
+    assert result.exit_code == 0, result.output
+    for row in table(output):
+        seed, sharp = int(row["seed"]), images.read(photos / row["file"])
+        shake = blur.random_shakes(
+            1, [seed, 1], float(row["rotation"]), 60.0, 2000, float(row["intensity"]), 1.0
+        )[0]
+        expected = blur.motion_blur(
+            sharp,
+            shake,
+            seed=[seed, 2],
+            highlights=float(row["highlights"]),
+            shot_noise=float(row["shot_noise"]),
+            read_noise=float(row["read_noise"]),
+            jpeg=int(row["jpeg"]),
+        )
+        np.testing.assert_array_equal(images.read(output / "blur" / row["pair"]), expected)
+        np.testing.assert_array_equal(images.read(output / "sharp" / row["pair"]), sharp)
+        kernels = images.read(output / "kernels" / row["pair"])  # at 3x3 places
+        assert kernels.shape[0] == kernels.shape[1] == 3 * (kernels.shape[0] // 3)
+        assert kernels.max() == 255
+
+
+def test_a_grid_of_kernels_is_shown_as_one(photos, tmp_path):
+    assert run(photos, "-o", tmp_path / "pairs", "--grid", 2).exit_code == 0
+    kernels = images.read(tmp_path / "pairs" / "kernels" / "one.png")
+    assert kernels.shape == (128, 128, 3)
+    parts = [kernels[:64, :64], kernels[:64, 64:], kernels[64:, :64], kernels[64:, 64:]]
+    assert all(part.max() == 255 for part in parts)
+    assert len({part.tobytes() for part in parts}) == 4
+
+
+def test_values_given_several_times_are_picked_from(photos, tmp_path):
+    options = ["--jpeg", 40, "--jpeg", 90, "--highlights", 1, "--highlights", 4]
+    run(photos, "-o", tmp_path / "pairs", "--count", 8, *options)
+    rows = table(tmp_path / "pairs")
+    assert {row["jpeg"] for row in rows} == {"40", "90"}
+    assert {row["highlights"] for row in rows} == {"1.0", "4.0"}
+    assert {row["shot_noise"] for row in rows} == {"0.0"}
+
+
+def test_effects_do_not_change_the_shake(photos, tmp_path):
+    run(photos, "-o", tmp_path / "plain", "--exposure", 1)
+    run(photos, "-o", tmp_path / "noisy", "--exposure", 1, "--shot-noise", 0.1, "--jpeg", 50)
+    plain, noisy = files(tmp_path / "plain"), files(tmp_path / "noisy")
+    assert plain["kernels/one.png"] == noisy["kernels/one.png"]
+    assert plain["sharp/one.png"] == noisy["sharp/one.png"]
+    assert plain["blur/one.png"] != noisy["blur/one.png"]
+
+
+def test_table_from_before_the_effects_makes_the_same_pairs(photos, tmp_path):
+    run(photos, "-o", tmp_path / "new", "--noise", 2)
+    later = {"rotation", "grid", "highlights", "shot_noise", "read_noise", "jpeg"}
+    rows = [{k: v for k, v in row.items() if k not in later} for row in table(tmp_path / "new")]
+    with (tmp_path / "old.csv").open("w", newline="") as lines:
+        writer = csv.DictWriter(lines, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    result = run(photos, "-o", tmp_path / "again", "--from-csv", tmp_path / "old.csv")
+    assert result.exit_code == 0, result.output
+    assert files(tmp_path / "again") == files(tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--faithful", "--rotation", 1], "leave out --rotation"),
+        (["--faithful", "--jpeg", 90, "--shot-noise", 0], "leave out --shot-noise, --jpeg"),
+        (["--grid", 2, "--rotation", 1], "--rotation or --grid, not both"),
+    ],
+)
+def test_effects_that_do_not_go_together(photos, tmp_path, options, message):
+    result = run(photos, "-o", tmp_path / "pairs", *options)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert not (tmp_path / "pairs").exists()
+
+
 @pytest.mark.parametrize(
     "options",
     [
         [],
         ["--count", 2, "--seed", 9, "--noise", 2.5, "--max-length", 33.3, "--gamma", 1.9],
         ["--faithful", "--exposure", 0.37, "--exposure", 1, "--intensity", 0.05],
+        ["--rotation", 2.5, "--shot-noise", 0.03, "--read-noise", 0.004, "--read-noise", 0.01],
+        ["--grid", 3, "--highlights", 2, "--highlights", 5.5, "--jpeg", 80, "--jpeg", 35],
     ],
 )
 def test_table_makes_the_same_pairs_again(photos, tmp_path, options):
@@ -206,7 +289,16 @@ def test_nothing_to_do(tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [["--max-length", "nan"], ["--noise", "nan"], ["--exposure", 0], ["--gamma", "inf"]],
+    [
+        ["--max-length", "nan"],
+        ["--noise", "nan"],
+        ["--exposure", 0],
+        ["--gamma", "inf"],
+        ["--rotation", -1],
+        ["--highlights", 0.5],
+        ["--shot-noise", "nan"],
+        ["--jpeg", 0],
+    ],
 )
 def test_numbers_out_of_range_are_wrong_usage(photos, tmp_path, options):
     result = run(photos, "-o", tmp_path / "pairs", *options)
@@ -218,9 +310,10 @@ def test_numbers_out_of_range_are_wrong_usage(photos, tmp_path, options):
 def test_table_beside_options_is_refused(photos, tmp_path):
     run(photos, "-o", tmp_path / "pairs")
     where = ["-o", tmp_path / "again", "--from-csv", tmp_path / "pairs" / "blur.csv"]
-    result = run(photos, *where, "--seed", 0, "--exposure", 1)
+    options = ["--seed", 0, "--exposure", 1, "--intensity", 0.01, "--jpeg", 90]
+    result = run(photos, *where, *options)
     assert result.exit_code == 2
-    assert "leave out --exposure, --seed" in result.output
+    assert "leave out --exposure, --intensity, --jpeg, --seed" in result.output
 
 
 def test_changed_and_missing_photographs_are_told(photos, tmp_path):

@@ -135,7 +135,29 @@ def test_two_sets_that_are_none_are_named(sides, tmp_path):
         datasets.unpaired(*sides, crop=0)
 
 
-def test_a_broken_file_is_named(sides):
+def test_a_broken_file_is_named_and_replaced_with_its_partner_of_the_moment(sides, caplog):
+    expected = np.stack(crops(datasets.unpaired(*sides, crop=16)))  # (2, 10, 4)
     (sides[1] / "003.png").write_bytes(b"broken")
-    with pytest.raises(tf.errors.OpError, match=r"sharp/003\.png"):
-        list(datasets.unpaired(*sides, crop=16))
+    made = np.stack(crops(datasets.unpaired(*sides, crop=16)))
+    (place,) = np.flatnonzero(expected[1, :, 2] == 3)
+    following = (place + 1) % 10
+    np.testing.assert_array_equal(made[:, place, 2], expected[:, following, 2])
+    np.testing.assert_array_equal(made[:, place, 3], expected[:, place, 3])  # flips are the visit's
+    rest = np.arange(10) != place
+    np.testing.assert_array_equal(made[:, rest], expected[:, rest])
+    assert "sharp/003.png" in caplog.records[0].getMessage()
+    assert caplog.records[1].getMessage().startswith("epoch 1: 1 of 10 crops")
+    with pytest.raises(tf.errors.OpError, match=r"max_bad allows 0; the last one: .*003\.png"):
+        list(datasets.unpaired(*sides, crop=16, max_bad=0))
+
+
+def test_a_run_goes_on_in_the_middle_with_several_crops_an_image(sides):
+    def shown(**options):
+        dataset = datasets.unpaired(*sides, crop=16, repeat=True, crops_per_image=3, **options)
+        return np.stack(crops(dataset.take(40)))
+
+    first = shown(first_batch=0)
+    assert sorted(first[1, :30, 2]) == sorted([*range(10)] * 3)
+    np.testing.assert_array_equal(shown(first_batch=17)[:, :23], first[:, 17:])
+    one = np.stack(crops(datasets.unpaired(*sides, crop=16)))
+    np.testing.assert_array_equal(first[:, :8], one[:, :8])

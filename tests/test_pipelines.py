@@ -206,8 +206,10 @@ def test_a_file_that_breaks_later_is_named_once_and_passed_over(tmp_path, caplog
     (tmp_path / "blur" / "2.png").write_bytes(b"\x89PNG broken")
     for _ in range(2):
         assert len(list(dataset)) == len(dataset)
-    (message,) = [record.getMessage() for record in caplog.records]
-    assert "blur/2.png" in message and "another one is used" in message
+    messages = [record.getMessage() for record in caplog.records]
+    (message,) = [message for message in messages if "another one is used" in message]
+    assert "blur/2.png" in message
+    assert [message.partition(":")[0] for message in messages[1:]] == ["epoch 1", "epoch 2"]
 
 
 def test_when_every_file_is_broken_one_is_named(tmp_path):
@@ -248,6 +250,15 @@ def test_no_images(tmp_path):
 # Synthetic blur
 
 
+def where(picture, sharp):
+    """Where a crop lies in a picture."""
+    match = cv2.matchTemplate(picture, sharp, cv2.TM_SQDIFF)
+    top, left = np.unravel_index(match.argmin(), match.shape)
+    place = np.s_[top : top + sharp.shape[0], left : left + sharp.shape[1]]
+    np.testing.assert_array_equal(sharp, picture[place])
+    return place
+
+
 def test_synthetic_crops_are_those_of_the_whole_photograph_blurred(tmp_path):
     picture = photograph(5, 90, 120)
     path = images.write(tmp_path / "1.png", picture)
@@ -256,10 +267,7 @@ def test_synthetic_crops_are_those_of_the_whole_photograph_blurred(tmp_path):
     )
     kernels = blur.random_psfs(128, seed=np.random.default_rng([3, 3, 0]), size=32, max_length=20.0)
     for number, (blurred, sharp) in enumerate(levels(dataset.take(12))):
-        match = cv2.matchTemplate(picture, sharp[0], cv2.TM_SQDIFF)
-        top, left = np.unravel_index(match.argmin(), match.shape)
-        place = np.s_[top : top + 32, left : left + 32]
-        np.testing.assert_array_equal(sharp[0], picture[place])
+        place = where(picture, sharp[0])
         whole = blur.motion_blur(picture, kernels[number])[place]
         np.testing.assert_allclose(blurred[0].astype(int), whole, atol=1)
 
@@ -306,6 +314,136 @@ def test_whole_photographs_are_blurred_before_they_are_cut(tmp_path):
     ((blurred, sharp),) = levels(datasets.synthetic(tmp_path, crop=None, flip=False))
     assert blurred.shape == sharp.shape == (1, 48, 64, 3)
     np.testing.assert_array_equal(sharp[0], photograph(7, 50, 70)[1:49, 3:67])
+
+
+OFF = {
+    "rotation": 0.0,
+    "grid": 1,
+    "highlights": 1.0,
+    "shot_noise": 0.0,
+    "read_noise": 0.0,
+    "jpeg": None,
+}
+
+
+@pytest.mark.parametrize("options", [{}, OFF])
+def test_what_is_off_leaves_every_bit_as_it_was(tmp_path, options):
+    # The visits written out as they were before there was anything to switch on.
+    pictures = [photograph(seed, 70, 80) for seed in (1, 2, 3)]
+    for number, picture in enumerate(pictures):
+        images.write(tmp_path / f"{number}.png", picture)
+    kind = {"max_length": 20.0, "noise": (0.0, 5.0), "scale": (0.5, 1.0)}
+    dataset = datasets.synthetic(tmp_path, 32, 1, seed=7, shuffle=False, **kind, **options)
+    kernels = blur.random_psfs(128, seed=np.random.default_rng([3, 7, 0]), max_length=20.0)
+    for index, (blurred, sharp) in enumerate(levels(dataset)):
+        generator = np.random.default_rng([2, 7, 0, index])
+        picture = images.resize(pictures[index], (0.5, 1.0)[generator.integers(2)])
+        height, width = picture.shape[:2]
+        top, left = generator.integers([height - 32, width - 32], endpoint=True)
+        low = [max(top - 33, 0), max(left - 33, 0)]
+        window = picture[low[0] : top + 65, low[1] : left + 65]
+        noise = generator.uniform(0.0, 5.0)
+        expected = blur.motion_blur(window, kernels[index], noise=noise, seed=generator)
+        inside = np.s_[top - low[0] :, left - low[1] :]
+        pair = [expected[inside][:32, :32], picture[top:, left:][:32, :32]]
+        if generator.random() < 0.5:
+            pair = [side[:, ::-1] for side in pair]
+        np.testing.assert_array_equal(blurred[0], pair[0])
+        np.testing.assert_array_equal(sharp[0], pair[1])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rotation": 5.0},
+        {"grid": 3},
+        {"highlights": 4.0},
+        {"jpeg": 60},
+        {"rotation": 5.0, "highlights": 2.0, "jpeg": 90},
+    ],
+    ids=lambda options: "-".join(options),
+)
+def test_what_a_camera_adds_is_that_of_the_whole_photograph(tmp_path, options):
+    picture = photograph(5, 150, 201).copy()
+    picture[60:90, 40:140] = 255
+    path = images.write(tmp_path / "1.png", picture)
+    dataset = datasets.synthetic(
+        path, crop=32, flip=False, seed=3, max_length=20.0, kernel_size=32, repeat=True, **options
+    )
+    seed = np.random.default_rng([3, 3, 0])
+    if "rotation" in options:
+        motions = blur.random_shakes(128, seed, rotation=5.0, max_length=20.0)
+    elif "grid" in options:
+        motions = blur.random_psf_grids(128 // 9, seed, sides=3, size=32, max_length=20.0)
+    else:
+        motions = blur.random_psfs(128, seed, size=32, max_length=20.0)
+    camera = {name: options[name] for name in ("highlights", "jpeg") if name in options}
+    for number, (blurred, sharp) in enumerate(levels(dataset.take(12))):
+        if (sharp == 255).all():
+            continue  # could be anywhere in the white
+        place = where(picture, sharp[0])
+        whole = blur.motion_blur(picture, motions[number], **camera)[place]
+        difference = np.abs(blurred[0].astype(int) - whole)
+        # A level that rounds the other way may change a JPEG coefficient by a step. Blocks that
+        # lay elsewhere would make it 2.8 levels on average at quality 60, and 1.3 at 90.
+        several = len(options) > 1
+        assert np.quantile(difference, 0.99) <= (6 if several else 2)
+        assert difference.mean() < (0.9 if several else 0.3)
+
+
+def test_camera_options_are_drawn_each_visit_and_repeat_with_the_seed(tmp_path):
+    images.write(tmp_path / "1.png", photograph(6, 64, 64))
+
+    def crops(**options):
+        dataset = datasets.synthetic(
+            tmp_path, crop=48, flip=False, seed=4, max_length=5.0, repeat=True, **options
+        )
+        return np.concatenate([blurred for blurred, _ in levels(dataset.take(4))])
+
+    off = crops()
+    for options in (
+        {"rotation": 3.0},
+        {"grid": 2},
+        {"shot_noise": (0.0, 0.1)},
+        {"read_noise": 0.05},
+        {"jpeg": (30, 90)},
+    ):
+        first = crops(**options)
+        np.testing.assert_array_equal(first, crops(**options))
+        assert all(not np.array_equal(*pair) for pair in zip(first, off, strict=True)), options
+    everything = {"shot_noise": 0.02, "read_noise": (0.0, 0.01), "jpeg": 80, "noise": 1.0}
+    kinds = {"rotation": 1.0, "highlights": (1.0, 5.0), **everything}
+    np.testing.assert_array_equal(crops(**kinds), crops(**kinds))
+
+
+def test_sensor_noise_grows_with_the_light(tmp_path):
+    picture = np.repeat(np.linspace(60, 200, 4).astype(np.uint8), 32)[None].repeat(128, axis=0)
+    images.write(tmp_path / "1.png", picture)
+    dataset = datasets.synthetic(
+        tmp_path, crop=128, flip=False, gamma=1.0, max_length=1e-3, shot_noise=0.1
+    )
+    ((blurred, _),) = levels(dataset)
+    for band, level in enumerate(np.linspace(60, 200, 4).astype(np.uint8)):
+        spread = blurred[0, :, band * 32 + 2 : band * 32 + 30].std() / 255
+        assert spread == pytest.approx(0.1 * np.sqrt(level / 255), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"rotation": -1}, "rotation must be 0 to 45"),
+        ({"grid": 0}, "grid at least 1"),
+        ({"grid": 2, "rotation": 1}, "not both"),
+        ({"highlights": 0.5}, "highlights must be a number of at least 1"),
+        ({"shot_noise": (0.2, 0.1)}, "shot_noise must be"),
+        ({"read_noise": np.nan}, "read_noise must be"),
+        ({"jpeg": 0}, "jpeg must be a number from 1 to 100"),
+        ({"jpeg": (50, 80.5)}, "jpeg must be whole numbers"),
+    ],
+)
+def test_camera_options_out_of_range(tmp_path, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.synthetic(tmp_path, **wrong)
 
 
 # Averaged frames
@@ -397,6 +535,30 @@ def test_mix_of_real_streams_keeps_the_shape(tmp_path):
     assert mixed.element_spec == real.element_spec
     assert mixed.cardinality() == tf.data.INFINITE_CARDINALITY
     assert all(sharp.shape == (2, 16, 16, 3) for _, sharp in mixed.take(6))
+
+
+def test_synthetic_and_real_pairs_come_at_2_to_1_as_in_the_paper(tmp_path):
+    write_pairs(tmp_path / "pairs", 3, 20, 20)  # whose blue is the number, up to 2
+    for number in range(3):
+        images.write(
+            tmp_path / "photographs" / f"{number}.png", np.full((20, 20, 3), 200, np.uint8)
+        )
+    options = {"crop": 16, "scale": 1.0, "repeat": True, "cache": True}
+    draws, bound = 600, 3.5 * np.sqrt(600 * 2 / 3 * 1 / 3)  # binomial, one in two thousand
+    counts = []
+    for seed in (0, 1):
+        synthetic = datasets.synthetic(
+            tmp_path / "photographs", kernel_size=16, max_length=8.0, seed=seed, **options
+        )
+        real = datasets.paired(tmp_path / "pairs", seed=seed, **options)
+        combined = datasets.mix([synthetic, real], weights=[2, 1], seed=seed).take(draws)
+        kinds = np.concatenate([sharp[:, 0, 0, 2] == 200 for _, sharp in levels(combined)])
+        counts.append(kinds.sum())
+        assert abs(kinds.sum() - draws * 2 / 3) < bound
+        # One by one, in no pattern: as many changes of kind as independent draws have.
+        changes = (kinds[1:] != kinds[:-1]).sum()
+        assert abs(changes - (draws - 1) * 2 * 2 / 9) < 60
+    assert counts[0] != counts[1]
 
 
 @pytest.mark.parametrize("weights", [[1], [1, 0], [1, -1]])

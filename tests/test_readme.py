@@ -39,6 +39,7 @@ def workplace(tmp_path, monkeypatch):
         images.write(f"pairs/blur/{index}.png", blur.motion_blur(photograph, kernel))
     Path("pairs/blur.csv").touch()
     Path("shaken").mkdir()
+    Path("clip.mp4").touch()
     Path("mine.toml").write_text("batch = 2")
     Path("GOPRO_Large").mkdir()
     return tmp_path

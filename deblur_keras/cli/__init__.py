@@ -21,6 +21,8 @@ _COMMANDS = {
     "evaluate": "Score a model on pairs of blurred and sharp photographs.",
     "compare": "Score two models on the same pairs: who wins, and is it chance?",
     "blur": "Make blurred/sharp pairs from sharp photographs.",
+    "average": "Make blurred/sharp pairs from the frames of a fast camera.",
+    "data": "Check training data, and show it as the network sees it.",
     "demo": "Restore sample photographs and show what it did.",
     "export": "Write a model in a form that serves without deblur_keras.",
 }

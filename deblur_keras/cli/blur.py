@@ -1,47 +1,23 @@
 """`deblur-keras blur`: sharp photographs in, pairs of blurred and sharp ones out."""
 
-import csv
 import dataclasses
 import hashlib
-import io
 import math
 import time
 import zlib
 from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import click
 
 from deblur_keras import __version__
+from deblur_keras.cli.blur_table import LATER, TABLE, Recipe, read_table, write_table
 from deblur_keras.cli.console import console, duration, fail, printable, progress
 
 _ITERATIONS = 2000  # points of a trajectory
 _SMALLEST_KERNEL = 64  # the authors' canvas
+_SHOWN = 3  # points a side at which the kernels of a rolling camera are shown
 _TREES = ("blur", "sharp", "kernels")
-_TABLE = "blur.csv"
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    """All that makes one pair, and a row of `blur.csv`."""
-
-    file: str  # the photograph, below the input folder
-    pair: str  # the results, below blur/, sharp/ and kernels/
-    seed: int
-    intensity: float
-    exposure: float
-    max_length: float
-    iterations: int
-    size: int
-    gamma: float
-    noise: float
-    faithful: int
-    sha256: str = ""  # of the sharp photograph's pixels
-    version: str = __version__
-
-
-_COLUMNS = [field.name for field in dataclasses.fields(_Recipe)]
 
 
 class _Number(click.FloatRange):
@@ -116,6 +92,50 @@ class _Number(click.FloatRange):
     help="Standard deviation of Gaussian noise on the blurred photograph, in grey levels of 255.",
 )
 @click.option(
+    "--rotation",
+    type=_Number(0, 45),
+    default=0.0,
+    show_default=True,
+    help="Degrees that the camera rolls besides, forth and back added up, so that blur grows "
+    "towards the corners; 1 is a shaky hand.",
+)
+@click.option(
+    "--grid",
+    type=click.IntRange(1, 9),
+    default=1,
+    show_default=True,
+    help="Kernels along each side of the photograph, blended in between: blur that differs from "
+    "place to place.",
+)
+@click.option(
+    "--highlights",
+    type=_Number(1, 1000),
+    multiple=True,
+    help="How many times brighter than white the white parts really were, so that they leave "
+    "streaks: 2 to 5 by day, 10 for lamps at night. This and the three below may be given several "
+    "times, to pick from.  [default: 1]",
+)
+@click.option(
+    "--shot-noise",
+    type=_Number(0, 1),
+    multiple=True,
+    help="The sensor's noise in white light, as a part of white; 0.03 is visible, 0.1 much.  "
+    "[default: 0]",
+)
+@click.option(
+    "--read-noise",
+    type=_Number(0, 1),
+    multiple=True,
+    help="The sensor's noise in black; 0.005 is visible, 0.02 much.  [default: 0]",
+)
+@click.option(
+    "--jpeg",
+    type=click.IntRange(1, 100),
+    multiple=True,
+    help="Quality of a JPEG that the blurred photograph goes through; it is kept as PNG all the "
+    "same.  [default: none]",
+)
+@click.option(
     "--faithful",
     is_flag=True,
     help="Blur as the code of DeblurGAN's authors does: dark borders, stretched contrast, kernels "
@@ -132,15 +152,18 @@ class _Number(click.FloatRange):
 def blur(context, folder, output, table, overwrite, **options):
     """Makes blurred/sharp pairs out of the sharp photographs in FOLDER.
 
-    Each photograph gets a random camera shake. OUTPUT receives blur/, sharp/ and kernels/ with the
-    tree of FOLDER, all PNG, and blur.csv with what made each pair. A broken photograph does not
-    stop the rest; the exit code is 1 when one could not be used.
+    Each photograph gets a random camera shake, and what else a camera does if asked for: roll,
+    bright lights, noise, JPEG. OUTPUT receives blur/, sharp/ and kernels/ with the tree of FOLDER,
+    all PNG, and blur.csv with what made each pair. The sharp side is the photograph, untouched. A
+    broken photograph does not stop the rest; the exit code is 1 when one could not be used.
 
     \b
     Examples:
         deblur-keras blur photos/ -o pairs/
         deblur-keras blur photos/ -o pairs/ --count 4 --seed 7 --noise 2
         deblur-keras blur photos/ -o long/ --max-length 120 --exposure 1
+        deblur-keras blur photos/ -o real/ --rotation 1 --highlights 1 --highlights 4 \\
+            --shot-noise 0.02 --read-noise 0.004 --jpeg 75 --jpeg 90
         deblur-keras blur photos/ -o again/ --from-csv pairs/blur.csv
     """  # noqa: D301 - click wants the real \b
     if folder.resolve().is_relative_to(output.resolve()):
@@ -148,11 +171,12 @@ def blur(context, folder, output, table, overwrite, **options):
             f"the photographs ({printable(folder)}) lie in the output folder "
             f"({printable(output)}); choose another output folder"
         )
+    _refuse_contradictions(options)
     if table is None:
         recipes = _new_recipes(folder, output, **options)
     else:
         _refuse_options_beside_table(context, options)
-        recipes = _read_table(table)
+        recipes = read_table(table)
     if not overwrite:
         _refuse_existing(recipes, output)
     made, failures, changed, seconds = _make_pairs(recipes, folder, output)
@@ -162,7 +186,7 @@ def blur(context, folder, output, table, overwrite, **options):
 
 
 def _new_recipes(
-    folder, output, seed, count, max_length, exposures, intensities, gamma, noise, faithful
+    folder, output, *, seed, count, max_length, exposures, intensities, faithful, **camera
 ):
     """Draws a recipe for each pair; each is drawn from its own seed."""
     import numpy as np
@@ -186,7 +210,7 @@ def _new_recipes(
         own_seed = int(np.random.SeedSequence([seed, _checksum(file), number]).generate_state(1)[0])
         generator = np.random.default_rng(own_seed)
         recipes.append(
-            _Recipe(
+            Recipe(
                 file=file,
                 pair=pair,
                 seed=own_seed,
@@ -196,12 +220,31 @@ def _new_recipes(
                 iterations=_ITERATIONS,
                 # Holds any path of this length, wherever its centroid lies (see `blur.psfs`).
                 size=max(_SMALLEST_KERNEL, 2 * math.ceil(max_length / 2) + 4),
-                gamma=gamma,
-                noise=noise,
                 faithful=int(faithful),
+                **_pick(generator, camera),
             )
         )
     return recipes
+
+
+def _pick(generator, camera):
+    """One of each of the values that were given several times; the recipe's own where none was."""
+    picked = {}
+    for name, value in camera.items():
+        if not isinstance(value, tuple):
+            picked[name] = value
+        elif value:
+            picked[name] = value[generator.integers(len(value))]
+    return picked
+
+
+def _refuse_contradictions(options):
+    given = [name for name in LATER if options[name] not in (getattr(Recipe, name), ())]
+    if options["faithful"] and given:
+        names = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise click.UsageError(f"--faithful is the authors' picture alone; leave out {names}")
+    if options["rotation"] and options["grid"] > 1:
+        raise click.UsageError("give --rotation or --grid, not both")
 
 
 def _pair_names(sources, count):
@@ -233,9 +276,10 @@ def _checksum(name):
 
 def _refuse_options_beside_table(context, options):
     given = [
-        "--" + {"exposures": "exposure"}.get(name, name).replace("_", "-")
-        for name in options
-        if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+        option.opts[0]
+        for option in context.command.params
+        if option.name in options
+        and context.get_parameter_source(option.name) == click.core.ParameterSource.COMMANDLINE
     ]
     if given:
         raise click.UsageError(
@@ -243,54 +287,9 @@ def _refuse_options_beside_table(context, options):
         )
 
 
-def _read_table(table):
-    """Reads the recipes of a `blur.csv`, and checks what could do harm."""
-    recipes = []
-    try:
-        with table.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
-            reader = csv.DictReader(lines)
-            missing = set(_COLUMNS) - set(reader.fieldnames or ())
-            if missing:
-                raise fail(
-                    f"{table}: no blur.csv: the columns {', '.join(sorted(missing))} are missing"
-                )
-            for row in reader:
-                try:
-                    recipes.append(_read_row(row))
-                except (TypeError, ValueError) as error:
-                    raise fail(f"{table}, line {reader.line_num}: {error}") from None
-    except (csv.Error, OSError) as error:
-        raise fail(f"{table}: cannot be read as CSV: {error}") from None
-    if not recipes:
-        raise fail(f"{table}: holds no rows")
-    repeated = [pair for pair, times in Counter(r.pair for r in recipes).items() if times > 1]
-    if repeated:
-        raise fail(f"{table}: two rows make the same pair, {repeated[0]}")
-    return recipes
-
-
-def _read_row(row):
-    values = {}
-    for field in dataclasses.fields(_Recipe):
-        try:
-            values[field.name] = field.type(row[field.name])
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"expected {field.type.__name__} for {field.name}, got {row[field.name]!r}"
-            ) from None
-    recipe = _Recipe(**values)
-    for name in (recipe.file, recipe.pair):
-        place = PurePosixPath(name)
-        if not name or place.is_absolute() or ".." in place.parts or Path(name).is_absolute():
-            raise ValueError(f"expected a path below the folder, got {name!r}")
-    if PurePosixPath(recipe.pair).suffix != ".png":
-        raise ValueError(f"expected a pair's name ending in .png, got {recipe.pair!r}")
-    return recipe
-
-
 def _refuse_existing(recipes, output):
     places = [output / tree / recipe.pair for recipe in recipes for tree in _TREES]
-    existing = [place for place in [output / _TABLE, *places] if place.exists()]
+    existing = [place for place in [output / TABLE, *places] if place.exists()]
     if existing:
         more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
         raise fail(
@@ -319,32 +318,30 @@ def _make_pairs(recipes, folder, output):
     except KeyboardInterrupt:
         console().print("Interrupted", markup=False, soft_wrap=True)
     if made:
-        _write_table(made, output)
+        write_table(made, output)
     return made, failures, changed, time.monotonic() - started
 
 
 def _make_pair(recipe, folder, output):
     """Makes one pair; returns the checksum of the sharp photograph's pixels."""
-    import numpy as np
-
     from deblur_keras import images
-    from deblur_keras.blur import motion_blur, psfs, random_trajectories
+    from deblur_keras.blur import motion_blur
 
     sharp = images.read(folder / recipe.file)
-    path = random_trajectories(
-        1, recipe.iterations, recipe.max_length, recipe.intensity, seed=[recipe.seed, 1]
-    )[0]
-    centering = "bounding-box" if recipe.faithful else "centroid"
-    kernel = psfs(path, recipe.exposure, recipe.size, centering)
+    motion = recipe.motion()
     blurred = motion_blur(
         sharp,
-        kernel,
+        motion,
         recipe.gamma,
         recipe.noise,
         seed=[recipe.seed, 2],
         faithful=bool(recipe.faithful),
+        highlights=recipe.highlights,
+        shot_noise=recipe.shot_noise,
+        read_noise=recipe.read_noise,
+        jpeg=recipe.jpeg or None,
     )
-    to_see = np.rint(kernel * (255 / kernel.max())).astype(np.uint8)
+    to_see = _picture(motion, sharp.shape)
     written = []
     try:
         for tree, image in zip(_TREES, (blurred, sharp, to_see), strict=True):
@@ -356,18 +353,18 @@ def _make_pair(recipe, folder, output):
     return hashlib.sha256(sharp.tobytes()).hexdigest()
 
 
-def _write_table(recipes, output):
-    from deblur_keras import images
+def _picture(motion, shape):
+    """The kernel as a grey picture; where it differs over the photograph, several side by side."""
+    import numpy as np
 
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(map(dataclasses.asdict, recipes))
-    data = text.getvalue().encode("utf-8", "surrogateescape")  # names need not be UTF-8
-    try:
-        images.write_bytes(output / _TABLE, data)
-    except OSError as error:
-        raise fail(f"{output / _TABLE}: cannot be written: {error.strerror or error}") from None
+    from deblur_keras.blur import Shake
+
+    if isinstance(motion, Shake):
+        across, down = (np.linspace(-0.5, 0.5, _SHOWN) * (side - 1) for side in shape[1::-1])
+        kernels = motion.psfs((across + 1j * down[:, None]).ravel())
+        motion = kernels.reshape(_SHOWN, _SHOWN, *kernels.shape[1:])
+    pixels = np.rint(motion * (255 / motion.max(axis=(-2, -1), keepdims=True))).astype(np.uint8)
+    return np.concatenate(np.concatenate(pixels, axis=1), axis=1) if motion.ndim == 4 else pixels
 
 
 def _summarize(total, made, failures, changed, folder, output, seconds):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from deblur_keras.cli.pairs import chosen_pairs, pair_options
+from deblur_keras.cli.pairs import Source, chosen_pairs, pair_options
 
 
 @click.command()
@@ -15,8 +15,8 @@ from deblur_keras.cli.pairs import chosen_pairs, pair_options
 @click.option(
     "--data",
     required=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of the pairs, in any layout that evaluate knows.",
+    type=Source(),
+    help="Folder of the pairs, in any layout that evaluate knows, or the name of a dataset.",
 )
 @click.option(
     "-o",
@@ -61,7 +61,7 @@ def compare(first, second, data, output, split, blur, scale, limit, overwrite):
         pairs, split = chosen_pairs(data, split, blur, limit)
         restorers = [Restorer(model) for model in (first, second)]
         facts = {
-            "data": str(data.resolve()),
+            "data": data,
             "split": split,
             "blur": blur,
             **{key: model_facts(model) for key, model in zip("ab", (first, second), strict=True)},

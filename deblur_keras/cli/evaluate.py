@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from deblur_keras.cli.pairs import chosen_pairs, pair_options
+from deblur_keras.cli.pairs import Source, chosen_pairs, pair_options
 
 
 @click.command()
 @click.argument("model")
-@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("data", type=Source())
 @click.option(
     "-o",
     "--output",
@@ -84,7 +84,7 @@ def evaluate(
         raise console.fail(error) from error
 
     facts = {
-        "data": str(data.resolve()),
+        "data": data,
         "split": split,
         "blur": blur,
         **evaluation.model_facts(model),

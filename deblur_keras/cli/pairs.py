@@ -1,6 +1,32 @@
 """Which pairs a command scores: the options that say so, and the pairs they mean."""
 
+from pathlib import Path
+
 import click
+
+
+class Source(click.ParamType):
+    """Takes a folder of pairs, made absolute, or the name of a dataset, such as gopro/light."""
+
+    name = "folder or name"
+
+    def convert(self, value, param, ctx):
+        """Returns a string."""
+        if Path(value).is_dir():
+            return str(Path(value).resolve())
+        from deblur_keras.datasets import DatasetError, catalog
+
+        try:
+            if catalog.is_name(value):
+                return catalog.resolve(value) and str(value)
+            return self.fail(
+                f"{value!r} is neither a folder nor one of {', '.join(catalog.names())}.",
+                param,
+                ctx,
+            )
+        except DatasetError as error:
+            return self.fail(str(error), param, ctx)
+
 
 _OPTIONS = (
     click.option(

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from deblur_keras.cli.pairs import Source
+
 # Options that are fields of the recipe, by the same name.
 _FIELDS = ("epochs", "batch", "crop", "scale", "learning_rate")
 _SOURCES = ("data", "photographs", "blurred", "validation", "blur")
@@ -14,8 +16,9 @@ _FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True)
 @click.argument("recipe", required=False, metavar="[RECIPE]")
 @click.option(
     "--data",
-    type=_FOLDER,
-    help="Folder of blurred and sharp pairs (GoPro's tree, blur/ and sharp/, A|B files, ...).",
+    type=Source(),
+    help="Folder of blurred and sharp pairs (GoPro's tree, blur/ and sharp/, A|B files, ...), or the "
+    "name of a dataset, such as gopro/light.",
 )
 @click.option(
     "--photographs",
@@ -28,8 +31,8 @@ _FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True)
 )
 @click.option(
     "--validation",
-    type=_FOLDER,
-    help="Folder of pairs to score after each epoch.  [default: the val or test split of DATA]",
+    type=Source(),
+    help="Pairs to score after each epoch.  [default: the val or test split of DATA]",
 )
 @click.option(
     "-o",

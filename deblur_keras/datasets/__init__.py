@@ -5,7 +5,9 @@
 
 import importlib
 
-from deblur_keras.datasets.layouts import DatasetError, Pair, pairs, splits
+from deblur_keras.datasets import catalog
+from deblur_keras.datasets.catalog import pairs, splits
+from deblur_keras.datasets.layouts import DatasetError, Pair
 
 _STREAMS = {
     "averaged": "pipelines",
@@ -26,6 +28,9 @@ __all__ = [
     "synthetic",
     "unpaired",
 ]
+
+
+catalog.register()
 
 
 def __getattr__(name):

@@ -6,7 +6,7 @@ import functools
 import numpy as np
 
 from deblur_keras import images
-from deblur_keras.datasets import layouts, streams
+from deblur_keras.datasets import layouts, pictures, streams
 
 _ORDER, _VISIT = 4, 5  # keep these random numbers apart, and from those of the other streams
 _REMEMBERED = 4  # orders of a side; workers run ahead of each other, a forgotten one is redrawn
@@ -26,6 +26,10 @@ def unpaired(
     cache=False,
     fixed=False,
     first_epoch=0,
+    first_batch=None,
+    crops_per_image=1,
+    deterministic=True,
+    max_bad=10,
 ):
     """Streams random crops of two sets of photographs, each drawn as if the other were not there.
 
@@ -47,10 +51,13 @@ def unpaired(
         flip: Whether to mirror half of the crops of each side left to right.
         seed: Non-negative integer from which everything random follows.
         repeat: Whether to go on without end; Keras then needs ``steps_per_epoch``.
-        cache: Whether to keep the decoded, scaled 8-bit images in memory. Crops and flips are drawn
-            afresh all the same.
+        cache: As in `paired`.
         fixed: Whether every epoch repeats the first.
         first_epoch: Number of the first epoch; a run that continues passes the epochs it has done.
+        first_batch: As in `paired`.
+        crops_per_image: As in `paired`; of the smaller set as well.
+        deterministic: As in `paired`.
+        max_bad: As in `paired`; both sides of the crop are replaced.
 
     Returns:
         `tf.data.Dataset` of ``(blurred, sharp)``, each float32 ``(batch, crop, crop, 3)`` in
@@ -83,17 +90,33 @@ def unpaired(
     """
     # Order and flips are each side's own, so the stream itself does neither.
     options = streams.Options(
-        crop, batch, scale, False, seed, False, repeat, cache, fixed, first_epoch
+        crop,
+        batch,
+        scale,
+        False,
+        seed,
+        False,
+        repeat,
+        cache,
+        fixed,
+        first_epoch,
+        first_batch,
+        crops_per_image,
+        deterministic,
+        max_bad,
     )
     sides = [
         _Side(files, number, dataclasses.replace(options, flip=flip))
         for number, files in enumerate(_files(blurred, sharp))
     ]
 
-    def visit(generator, index, number):
-        return tuple(side.crop_of_visit(number) for side in sides)
+    count = max(len(side.files) for side in sides)
 
-    return streams.stream(visit, max(len(side.files) for side in sides), options)
+    def visit(generator, ticket):
+        shown = ticket.epoch * count + ticket.index  # the same visit, unless this is a replacement
+        return tuple(side.crop_of_visit(shown, ticket) for side in sides)
+
+    return streams.stream(visit, count, options)
 
 
 def _files(blurred, sharp):
@@ -122,13 +145,13 @@ class _Side:
         self.files = files
         self._number = number
         self._options = options
-        self._pictures = streams.Pictures(lambda index: (images.read(files[index]),), options)
+        self._pictures = pictures.of_files(files, options)
         self._order = functools.lru_cache(maxsize=_REMEMBERED)(self._draw_order)
 
-    def crop_of_visit(self, visit):
-        """Makes the crop of a visit, numbered through from the first epoch on."""
-        turn, place = divmod(visit, len(self.files))
-        generator = self._generator(_VISIT, visit)
+    def crop_of_visit(self, shown, ticket):
+        """Makes a crop, random as the ticket says, of what is shown at a visit."""
+        turn, place = divmod(shown, len(self.files))
+        generator = self._generator(_VISIT, ticket.visit, *([ticket.crop] if ticket.crop else []))
         scale = self._options.draw_scale(generator)
         (photograph,) = self._pictures.read(int(self._order(turn)[place]), scale)
         crop = streams.draw_region(generator, photograph.shape, self._options.crop).of(photograph)
@@ -137,5 +160,5 @@ class _Side:
     def _draw_order(self, turn):
         return self._generator(_ORDER, turn).permutation(len(self.files))
 
-    def _generator(self, purpose, count):
-        return np.random.default_rng([purpose, self._options.seed, self._number, count])
+    def _generator(self, purpose, *counts):
+        return np.random.default_rng([purpose, self._options.seed, self._number, *counts])

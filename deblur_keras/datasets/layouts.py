@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from deblur_keras import images
+from deblur_keras.datasets import measures
 
 # Blurred first. In the authors' combine_A_and_B.py, A is the blurred side and B the sharp one.
 SIDES = (("blur", "sharp"), ("input", "target"), ("A", "B"))
@@ -64,7 +65,8 @@ class Pair:
             return blurred[:, : width // 2], blurred[:, width // 2 :]
         sharp = images.read(self.sharp)
         if blurred.shape != sharp.shape:
-            raise DatasetError(_size_message([(self, _size(blurred), _size(sharp))], 1))
+            sizes = blurred.shape[1::-1], sharp.shape[1::-1]
+            raise DatasetError(_size_message([(self, *sizes)], 1))
         return blurred, sharp
 
 
@@ -109,19 +111,54 @@ def pairs(directory, split=None, blur="blur"):
         ...     print([pair.name for pair in datasets.pairs(folder, split="train")])
         ['scene/1']
     """
+    found = search(directory, split, blur)
+    _check_sizes(found)
+    _check_distinct(found)
+    return found
+
+
+def search(directory, split=None, blur="blur", problem=None):
+    """Finds the pairs in a directory by their names; `pairs` checks them too.
+
+    Args:
+        directory: As in `pairs`.
+        split: As in `pairs`.
+        blur: As in `pairs`.
+        problem: Called with ``(kind, message, paths)`` for whatever is wrong with single folders
+            and files; the search goes on without them. The kind is ``"layout"`` (sides are missing,
+            or too many), ``"same folder"``, ``"no partner"``, ``"ambiguous"`` (stems),
+            ``"unreadable"`` or ``"nothing"`` (no pair). Left out, each is a `DatasetError`.
+
+    Returns:
+        List of `Pair`, sorted by name.
+
+    Raises:
+        DatasetError: The directory or the split does not exist, the split was not given though
+            there are several, or, without ``problem``, anything is wrong.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from deblur_keras import images
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("blur/1.png", "sharp/1.png", "sharp/2.png"):
+        ...         _ = images.write_bytes(Path(folder) / name, b"")
+        ...     [pair.name for pair in search(folder, problem=lambda *found: print(found[0]))]
+        no partner
+        ['1']
+    """
     directory = Path(directory)
     if not directory.is_dir():
         raise DatasetError(
             f"{directory}: expected a folder with image pairs; there is no such folder"
         )
+    problem = problem or _refuse
     root, within = _choose_split(directory, split, blur)
-    scenes = _scenes(root, blur, _SCENE_DEPTH)
-    found = [pair for scene in scenes for pair in _match(root, *scene, within)]
-    found = found or _side_by_side(root)
+    scenes = _scenes(root, blur, _SCENE_DEPTH, problem)
+    found = [pair for scene in scenes for pair in _match(root, *scene, within, problem)]
+    found = found or _side_by_side(root, problem)
     if not found:
-        raise DatasetError(_nothing_found(root, split, blur))
-    _check_sizes(found)
-    _check_distinct(found)
+        problem("nothing", _nothing_found(root, split, blur), [root])
     return sorted(found, key=lambda pair: pair.name)
 
 
@@ -146,6 +183,10 @@ def splits(directory, blur="blur"):
     """
     parents = _sides_of(Path(directory), blur) or (Path(directory),)
     return [name for name in SPLITS if all((parent / name).is_dir() for parent in parents)]
+
+
+def _refuse(kind, message, paths):
+    raise DatasetError(message)
 
 
 def _choose_split(directory, split, blur):
@@ -173,100 +214,111 @@ def _choose_split(directory, split, blur):
     )
 
 
-def _sides_of(folder, blur):
+def _sides_of(folder, blur, problem=_refuse):
     """Returns the two side folders that lie directly in a folder, or None."""
     names = [(blur, "sharp")] if blur != "blur" else SIDES
     there = {entry.name for entry in _folders(folder)}
     complete = [sides for sides in names if there.issuperset(sides)]
     if len(complete) > 1:
         listed = " and ".join("/".join(sides) for sides in complete)
-        raise DatasetError(
-            f"{folder}: holds {listed}; which pairs are meant? Give one set a folder"
-        )
+        message = f"{folder}: holds {listed}; which pairs are meant? Give one set a folder"
+        problem("layout", message, [folder])
     return tuple(folder / name for name in complete[0]) if complete else None
 
 
-def _scenes(folder, blur, depth):
+def _scenes(folder, blur, depth, problem):
     """Returns ``(blurred folder, sharp folder)`` of every scene at or below a folder, sorted."""
-    sides = _sides_of(folder, blur)
+    sides = _sides_of(folder, blur, problem)
     if sides:
         return [sides]
     names = {entry.name for entry in _folders(folder)}
     expected = [(blur, "sharp")] if blur != "blur" else SIDES[:2]  # A or B may just be a scene
     for wanted, other in [*expected, *(sides[::-1] for sides in expected)]:
         if wanted in names:
-            raise DatasetError(
-                f"{folder}: has {wanted}/ but no {other}/; there are: {_some(sorted(names))}"
-            )
-    if depth == 0:
-        return []
-    return [scene for entry in _folders(folder) for scene in _scenes(entry, blur, depth - 1)]
+            message = f"{folder}: has {wanted}/ but no {other}/; there are: {_some(sorted(names))}"
+            problem("layout", message, [folder])
+            return []
+    below = _folders(folder) if depth else []
+    return [scene for entry in below for scene in _scenes(entry, blur, depth - 1, problem)]
 
 
-def _match(root, blurred_folder, sharp_folder, within):
+def _match(root, blurred_folder, sharp_folder, within, problem):
     """Returns the pairs of one scene, matched by relative path without suffix."""
     if blurred_folder.samefile(sharp_folder):
-        raise DatasetError(
+        problem(
+            "same folder",
             f"{blurred_folder} and {sharp_folder} are the same folder: a network would learn to"
-            " change nothing. Point one of them at the other side's images"
+            " change nothing. Point one of them at the other side's images",
+            [blurred_folder, sharp_folder],
         )
-    blurred, sharp = _by_stem(blurred_folder, within), _by_stem(sharp_folder, within)
+        return []
+    blurred, sharp = (_by_stem(side, within, problem) for side in (blurred_folder, sharp_folder))
     for missing, present, absent in (
         (sorted(blurred.keys() - sharp.keys()), blurred_folder, sharp_folder),
         (sorted(sharp.keys() - blurred.keys()), sharp_folder, blurred_folder),
     ):
         if missing:
-            total = len(blurred if present is blurred_folder else sharp)
-            raise DatasetError(
-                f"{len(missing)} of {total} images in {present} have no partner of the same name in"
-                f" {absent}: {_some(missing)}. Add the missing files or take these away"
+            files = blurred if present is blurred_folder else sharp
+            problem(
+                "no partner",
+                f"{len(missing)} of {len(files)} images in {present} have no partner of the same"
+                f" name in {absent}: {_some(missing)}. Add the missing files or take these away",
+                [files[stem] for stem in missing],
             )
     scene = blurred_folder.parent.relative_to(root)
-    return [Pair((scene / stem).as_posix(), path, sharp[stem]) for stem, path in blurred.items()]
+    return [
+        Pair((scene / stem).as_posix(), path, sharp[stem])
+        for stem, path in blurred.items()
+        if stem in sharp
+    ]
 
 
-def _by_stem(folder, within):
+def _by_stem(folder, within, problem):
     """Returns the images below a folder by their relative path without suffix."""
     base = folder / within if within else folder
     found = {}
     for path in _images(base):
         stem = path.relative_to(base).with_suffix("").as_posix()
         if stem in found:
-            raise DatasetError(
+            problem(
+                "ambiguous",
                 f"{found[stem]} and {path} differ only in their suffix, so that it is not clear"
-                " which belongs to the other side's image; take one away"
+                " which belongs to the other side's image; take one away",
+                [found[stem], path],
             )
-        found[stem] = path
+        found.setdefault(stem, path)
     return found
 
 
-def _side_by_side(root):
+def _side_by_side(root, problem):
     """Returns the pairs in a folder of side-by-side files; none when that is not what they are."""
-    files = _images(root)
-    if not files or any(_header_size(path)[0] % 2 for path in files):
+    files = []
+    for path in _images(root):
+        try:
+            width, _ = _header_size(path)
+        except DatasetError as error:
+            problem("unreadable", str(error), [path])
+            continue
+        if width % 2:
+            return []
+        files.append(path)
+    if not files:
         return []
     found = [
         Pair(path.relative_to(root).with_suffix("").as_posix(), path, path, side_by_side=True)
         for path in files
     ]
-    if not all(_resemblance(*pair.read()) >= _LEAST_RESEMBLANCE for pair in _sample(found)):
-        return []
+    for pair in _sample(found):
+        try:
+            halves = pair.read()
+        except images.ImageError as error:
+            problem("unreadable", str(error), [pair.blurred])
+            continue
+        if measures.resemblance(*halves) < _LEAST_RESEMBLANCE:
+            return []
     if len({pair.name for pair in found}) < len(found):
-        raise DatasetError(f"{root}: several side-by-side files differ only in their suffix")
+        problem("ambiguous", f"{root}: several files differ only in their suffix", [root])
     return found
-
-
-def _resemblance(first, second):
-    """Computes the correlation of two images, both reduced to 64x64 grey."""
-    small = [
-        np.asarray(
-            Image.fromarray(image).convert("L").resize((64, 64), Image.Resampling.BOX), float
-        )
-        for image in (first, second)
-    ]
-    first, second = (image - image.mean() for image in small)
-    scale = np.sqrt((first**2).sum() * (second**2).sum())
-    return float((first * second).sum() / scale) if scale > 0 else 0.0
 
 
 def _check_sizes(found):
@@ -325,10 +377,6 @@ def _nothing_found(root, split, blur):
     if any(Path(name).suffix.lower() in images.SUFFIXES for name in entries):
         message += " To train on sharp photographs alone, use datasets.synthetic"
     return message
-
-
-def _size(image):
-    return image.shape[1], image.shape[0]
 
 
 def _sample(found):

@@ -7,20 +7,16 @@ batches depend neither on the number of workers nor on their timing, and no two 
 """
 
 import collections
-import functools
 import os
 import re
-import threading
 
 import numpy as np
-import tensorflow as tf
 
 from deblur_keras import blur, images
-from deblur_keras.datasets import layouts, streams
+from deblur_keras.datasets import layouts, pictures, shots, streams
+from deblur_keras.datasets.mixtures import mix
 
-# Drawing one trajectory takes as many steps as drawing a hundred, so they are drawn in banks.
-_BANK = 128
-_KERNELS = 3  # keeps their random numbers apart from those of `streams`
+__all__ = ["averaged", "mix", "paired", "synthetic"]
 
 
 def paired(
@@ -36,6 +32,10 @@ def paired(
     cache=False,
     fixed=False,
     first_epoch=0,
+    first_batch=None,
+    crops_per_image=1,
+    deterministic=True,
+    max_bad=10,
 ):
     """Streams the same random crop of both sides of every pair.
 
@@ -53,10 +53,25 @@ def paired(
         seed: Non-negative integer from which everything random follows.
         shuffle: Whether each epoch comes in a fresh random order instead of the given one.
         repeat: Whether to go on without end; Keras then needs ``steps_per_epoch``.
-        cache: Whether to keep the decoded, scaled 8-bit images in memory. Crops and flips are drawn
-            afresh all the same. A pair halved from 1280x720 takes 1.4 MB.
+        cache: True keeps the decoded, scaled 8-bit images in memory, a path keeps them in that
+            folder, for later runs too. Crops and flips are drawn afresh all the same. A pair halved
+            from 1280x720 takes 1.4 MB; how much all will take is logged, and refused if too much.
         fixed: Whether every epoch repeats the first: the same order, crops and flips (validation).
         first_epoch: Number of the first epoch; a run that continues passes the epochs it has done.
+        first_batch: Batches that are done already, counted from the start of ``first_epoch``; the
+            stream goes on with the very batch that would have come next, and decodes none of
+            those before. Without ``repeat`` only the first iterator begins there, and the length is
+            not known unless it begins with an epoch. With ``repeat`` every iterator does, also for
+            0; left out, each begins an epoch of its own.
+        crops_per_image: Crops from each image that is decoded; an epoch is longer by that factor.
+            ``max(batch, 8)`` images give theirs in turn, so that no batch shows one twice, and are
+            in memory meanwhile.
+        deterministic: False lets crops overtake each other on their way into a batch when one takes
+            longer to make. The crops are the same, their order is no longer.
+        max_bad: Images that may turn out unusable (broken, vanished, sides that do not belong
+            together). Each is named once in the log and replaced by the next one, which leaves all
+            other crops as they are; how many crops were replaced is logged at the end of an epoch.
+            One more stops the training with an error.
 
     Returns:
         `tf.data.Dataset` of ``(blurred, sharp)``, each float32 ``(batch, crop, crop, 3)`` in
@@ -86,13 +101,26 @@ def paired(
         The authors' code never draws the last row and column of positions; here all are drawn.
     """
     options = streams.Options(
-        crop, batch, scale, flip, seed, shuffle, repeat, cache, fixed, first_epoch
+        crop,
+        batch,
+        scale,
+        flip,
+        seed,
+        shuffle,
+        repeat,
+        cache,
+        fixed,
+        first_epoch,
+        first_batch,
+        crops_per_image,
+        deterministic,
+        max_bad,
     )
     pairs = layouts.pairs(pairs) if isinstance(pairs, str | os.PathLike) else list(pairs)
-    pictures = streams.Pictures(lambda index: pairs[index].read(), options)
+    sources = pictures.of_pairs(pairs, options)
 
-    def visit(generator, index, number):
-        both = pictures.read(index, options.draw_scale(generator))
+    def visit(generator, ticket):
+        both = sources.read(ticket.index, options.draw_scale(generator))
         cut = streams.draw_region(generator, both[0].shape, crop).of
         return tuple(map(cut, both))
 
@@ -116,11 +144,25 @@ def synthetic(
     cache=False,
     fixed=False,
     first_epoch=0,
+    first_batch=None,
+    crops_per_image=1,
+    deterministic=True,
+    max_bad=10,
+    rotation=0.0,
+    grid=1,
+    highlights=1.0,
+    shot_noise=0.0,
+    read_noise=0.0,
+    jpeg=None,
 ):
     """Streams crops of sharp photographs with a fresh random camera shake on each visit.
 
     The crop is cut with a margin of half the kernel, blurred, and trimmed, so that what blurs into
     it from outside is the real photograph; only at the photograph's own border is it reflected.
+
+    What a real camera adds is off unless asked for: blur that differs over the photograph
+    (``rotation`` or ``grid``), ``highlights`` that leave streaks, the sensor's noise, JPEG. The
+    steps and their order are those of `blur.motion_blur`.
 
     Args:
         photographs: Folder, file, pattern, or list of these, as `images.find` takes them.
@@ -140,9 +182,27 @@ def synthetic(
         cache: As in `paired`.
         fixed: As in `paired`; the blurs are repeated as well.
         first_epoch: As in `paired`.
+        first_batch: As in `paired`.
+        crops_per_image: As in `paired`.
+        deterministic: As in `paired`.
+        max_bad: As in `paired`.
+        rotation: Degrees that the camera rolls while it shakes, at most, forth and back added up
+            over the whole path; the photograph's middle is the centre. 1 is a shaky hand.
+        grid: Kernels along each side of the photograph, half of whose path is their own, blended
+            in between (`blur.random_psf_grids`); 1 is one kernel for all.
+        highlights: How many times brighter than white the white parts really were, at least 1, or
+            ``(low, high)``: 2 to 5 by day, 10 for lamps at night. White surfaces bleed over their
+            edges, lamps leave streaks.
+        shot_noise: Standard deviation of the noise in white, as a part of white in linear light, or
+            ``(low, high)``; 0.03 is visible, 0.1 much.
+        read_noise: Standard deviation of the noise in black, as a part of white, or
+            ``(low, high)``; 0.005 is visible, 0.02 much.
+        jpeg: Quality, 1 to 100, of a JPEG that the blurred side goes through, or ``(low, high)``;
+            None for none. Its blocks lie as in the whole photograph.
 
     Returns:
-        `tf.data.Dataset`, as from `paired`. The sharp crops are untouched pixels.
+        `tf.data.Dataset`, as from `paired`. The sharp crops are untouched pixels: they keep no
+        noise or JPEG from here, and show white where light was brighter.
 
     Raises:
         ImageError: Something in ``photographs`` does not exist.
@@ -161,27 +221,41 @@ def synthetic(
         -1.0
 
     Reference:
-        Kupyn et al., "DeblurGAN", section 4 and algorithm 1: random trajectories.
+        Kupyn et al., "DeblurGAN", section 4 and algorithm 1: random trajectories. Rim et al.,
+        "Realistic blur synthesis for learning image deblurring": what a camera adds.
     """
     options = streams.Options(
-        crop, batch, scale, flip, seed, shuffle, repeat, cache, fixed, first_epoch
+        crop,
+        batch,
+        scale,
+        flip,
+        seed,
+        shuffle,
+        repeat,
+        cache,
+        fixed,
+        first_epoch,
+        first_batch,
+        crops_per_image,
+        deterministic,
+        max_bad,
     )
-    low, high = (noise, noise) if np.isscalar(noise) else noise
-    if not 0 <= low <= high:
-        raise ValueError(f"noise must be a deviation or (low, high), not negative; got {noise}")
+    effects = shots.Effects(noise, highlights, shot_noise, read_noise, jpeg)
+    motions = shots.Motions(seed, rotation, grid, kernel_size, max_length)
     files = [source.path for source in images.find(photographs)]
-    pictures = streams.Pictures(lambda index: (images.read(files[index]),), options)
-    kernels = _KernelBank(seed, size=kernel_size, max_length=max_length)
+    sources = pictures.of_files(files, options)
 
-    def visit(generator, index, number):
-        (photograph,) = pictures.read(index, options.draw_scale(generator))
+    def visit(generator, ticket):
+        (photograph,) = sources.read(ticket.index, options.draw_scale(generator))
         region = streams.draw_region(generator, photograph.shape, crop)
-        wide = region.grown(kernel_size // 2 + 1, photograph.shape)
+        motion = motions[ticket.number]
+        wide = shots.grown(region, photograph.shape, motion, whole_blocks=jpeg is not None)
         blurred = blur.motion_blur(
             wide.of(photograph),
-            kernels[number],
+            motion,
             gamma=gamma,
-            noise=generator.uniform(low, high),
+            place=(wide.top, wide.left, *photograph.shape[:2]),
+            **effects.draw(generator),
             seed=generator,
         )
         return region.relative_to(wide).of(blurred), region.of(photograph)
@@ -204,6 +278,10 @@ def averaged(
     cache=False,
     fixed=False,
     first_epoch=0,
+    first_batch=None,
+    crops_per_image=1,
+    deterministic=True,
+    max_bad=10,
 ):
     """Streams real motion blur: consecutive frames of a high-speed video, averaged.
 
@@ -227,6 +305,10 @@ def averaged(
             decodes the whole window otherwise.
         fixed: As in `paired`; the windows are repeated as well.
         first_epoch: As in `paired`.
+        first_batch: As in `paired`.
+        crops_per_image: As in `paired`.
+        deterministic: As in `paired`.
+        max_bad: As in `paired`.
 
     Returns:
         `tf.data.Dataset`, as from `paired`. The sharp crops are untouched pixels.
@@ -253,7 +335,20 @@ def averaged(
         section 2.
     """
     options = streams.Options(
-        crop, batch, scale, flip, seed, shuffle, repeat, cache, fixed, first_epoch
+        crop,
+        batch,
+        scale,
+        flip,
+        seed,
+        shuffle,
+        repeat,
+        cache,
+        fixed,
+        first_epoch,
+        first_batch,
+        crops_per_image,
+        deterministic,
+        max_bad,
     )
     shortest, longest = (window, window) if np.isscalar(window) else window
     least, most = shortest // 2, (longest - 1) // 2  # frames on either side of the middle one
@@ -275,18 +370,18 @@ def averaged(
             f"{frames}: expected folders of at least {2 * least + 1} consecutive frames; found"
             f" {len(files)} images in {len(videos)} folders"
         )
-    pictures = streams.Pictures(lambda index: (images.read(files[index]),), options)
+    sources = pictures.of_files(files, options, together=2 * most + 1)
 
-    def visit(generator, index, number):
-        middle, room = middles[index]
+    def visit(generator, ticket):
+        middle, room = middles[ticket.index]
         reach = generator.integers(least, room, endpoint=True)
         chosen = options.draw_scale(generator)
-        (sharp,) = pictures.read(middle, chosen)
+        (sharp,) = sources.read(middle, chosen)
         region = streams.draw_region(generator, sharp.shape, crop)
 
         def crops():  # one frame in memory at a time, and no more of it averaged than is shown
             for place in range(middle - reach, middle + reach + 1):
-                (frame,) = pictures.read(place, chosen)
+                (frame,) = sources.read(place, chosen)
                 if frame.shape != sharp.shape:
                     raise layouts.DatasetError(
                         f"{files[place]} and {files[middle]} differ in size; the frames of one"
@@ -297,64 +392,6 @@ def averaged(
         return blur.average_frames(crops(), gamma=gamma), region.of(sharp)
 
     return streams.stream(visit, len(middles), options)
-
-
-def mix(datasets, weights=None, seed=0):
-    """Mixes several streams, drawing each batch from one of them at random.
-
-    Args:
-        datasets: Streams of equal batch and crop. Give them ``repeat=True``: the mix ends when one
-            of them ends, because the ratio could not be kept any longer.
-        weights: One positive number per stream, the odds of drawing from it; equal if left out.
-        seed: Non-negative integer that decides the draws.
-
-    Returns:
-        `tf.data.Dataset` of the same elements.
-
-    Raises:
-        ValueError: The weights do not fit the streams.
-
-    Example:
-        >>> import tensorflow as tf
-        >>> from deblur_keras import datasets
-        >>> synthetic = tf.data.Dataset.from_tensors("synthetic").repeat()
-        >>> real = tf.data.Dataset.from_tensors("real").repeat()
-        >>> combined = datasets.mix([synthetic, real], weights=[2, 1]).take(600)
-        >>> 350 < sum(kind == b"synthetic" for kind in combined.as_numpy_iterator()) < 450
-        True
-
-    Reference:
-        Kupyn et al., "DeblurGAN", section 5: DeblurGAN-Comb, synthetic and real pairs at 2:1.
-    """
-    datasets = list(datasets)
-    weights = np.ones(len(datasets)) if weights is None else np.asarray(weights, float)
-    if not datasets or weights.shape != (len(datasets),) or not (weights > 0).all():
-        raise ValueError(
-            f"expected one positive weight for each of the {len(datasets)} streams, got {weights}"
-        )
-    return tf.data.Dataset.sample_from_datasets(
-        datasets,
-        list(weights / weights.sum()),
-        seed=seed,
-        stop_on_empty_dataset=True,
-        rerandomize_each_iteration=True,
-    ).prefetch(tf.data.AUTOTUNE)
-
-
-class _KernelBank:
-    """Makes the kernel of the n-th visit, in banks, of which it keeps the latest few."""
-
-    def __init__(self, seed, **kind):
-        self._lock = threading.Lock()
-        self._bank = functools.lru_cache(maxsize=3)(
-            lambda bank: blur.random_psfs(
-                _BANK, seed=np.random.default_rng([_KERNELS, seed, bank]), **kind
-            )
-        )
-
-    def __getitem__(self, number):
-        with self._lock:  # so that two workers do not make the same bank
-            return self._bank(number // _BANK)[number % _BANK]
 
 
 def _natural_key(path):

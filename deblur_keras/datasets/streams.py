@@ -1,4 +1,4 @@
-"""What every training stream shares: options, scaled pictures, random crops, the ``tf.data`` chain.
+"""What every training stream shares: options, random crops, the order, the ``tf.data`` chain.
 
 `pipelines` says what one visit to a photograph does; this module decides when it is done, and with
 which random numbers.
@@ -6,18 +6,19 @@ which random numbers.
 
 import dataclasses
 import itertools
-import logging
+import os
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 import tensorflow as tf
 
 from deblur_keras import images
-from deblur_keras.datasets import layouts
+from deblur_keras.datasets import layouts, mishaps
 
 _WHOLE_MULTIPLE = 16  # whole images are cut to a multiple that every network here accepts
 _ORDER, _VISIT = 1, 2  # keep the random numbers of the order and of the visits apart
-
-_logger = logging.getLogger(__name__)
+_IN_TURN = 8  # images, at least, between two crops of the same one
 
 
 @dataclasses.dataclass
@@ -31,9 +32,14 @@ class Options:
     seed: int
     shuffle: bool
     repeat: bool
-    cache: bool
+    cache: bool | str | os.PathLike
     fixed: bool
     first_epoch: int
+    first_batch: int | None = None
+    crops_per_image: int = 1
+    deterministic: bool = True
+    max_bad: int = 10
+    owned: list = dataclasses.field(default_factory=list, repr=False)  # see `stream`
 
     def __post_init__(self):
         """Raises ValueError for an argument out of range."""
@@ -47,10 +53,28 @@ class Options:
                 f"batch must be at least 1, and 1 when crop is None (whole images differ in size);"
                 f" got batch={self.batch}, crop={self.crop}"
             )
-        if self.seed < 0 or self.first_epoch < 0:
+        if self.crops_per_image < 1 or (self.crop is None and self.crops_per_image != 1):
             raise ValueError(
-                f"seed and first_epoch must not be negative, got {self.seed} and {self.first_epoch}"
+                "crops_per_image must be at least 1, and 1 when crop is None; got"
+                f" crops_per_image={self.crops_per_image}, crop={self.crop}"
             )
+        if min(self.seed, self.first_epoch, self.first_batch or 0) < 0:
+            raise ValueError(
+                "seed, first_epoch and first_batch must not be negative, got"
+                f" {self.seed}, {self.first_epoch} and {self.first_batch}"
+            )
+        if not isinstance(self.cache, bool | str | os.PathLike) or self.cache == "":
+            raise ValueError(f"cache must be True, False or a folder; got {self.cache!r}")
+
+    @property
+    def least(self):
+        """The smallest side that a scaled image may have."""
+        return self.crop or _WHOLE_MULTIPLE
+
+    @property
+    def in_turn(self):
+        """Images that give their crops in turn, so that a batch does not show one of them twice."""
+        return max(self.batch, _IN_TURN)
 
     def draw_scale(self, generator):
         """Draws one of the scales."""
@@ -92,78 +116,77 @@ def draw_region(generator, shape, crop):
     return Region(int(top), int(left), crop, crop)
 
 
-class Pictures:
-    """Reads, scales and, where too small, extends pictures; remembers them if asked to."""
+class Ticket(NamedTuple):
+    """Says which crop a worker is to make.
 
-    def __init__(self, read, options):
-        self._read = read
-        self._least = options.crop or _WHOLE_MULTIPLE
-        self._memory = {} if options.cache else None
-        self._warned = False
+    Attributes:
+        turn: Number of the pass over the images that some iterator makes.
+        epoch: Number of the epoch that it shows.
+        number: Of the crop, counted through from the first epoch.
+        visit: Number of the visit to an image, counted through from the first epoch.
+        index: The image.
+        crop: Number of the crop of this visit.
+    """
 
-    def read(self, key, scale):
-        """Returns the tuple of uint8 images behind a key, each at least as large as the crop."""
-        if self._memory is None:
-            return self._prepare(key, scale)
-        if (key, scale) not in self._memory:
-            self._memory[key, scale] = self._prepare(key, scale)
-        return self._memory[key, scale]
+    turn: int
+    epoch: int
+    number: int
+    visit: int
+    index: int
+    crop: int
 
-    def _prepare(self, key, scale):
-        return tuple(self._extend(images.resize(image, scale)) for image in self._read(key))
-
-    def _extend(self, image):
-        missing = [max(self._least - side, 0) for side in image.shape[:2]]
-        if not any(missing):
-            return np.ascontiguousarray(image)
-        if not self._warned:
-            self._warned = True
-            _logger.warning(
-                "an image of %dx%d pixels after scaling is smaller than the crop of %d and is"
-                " extended by reflection, and so are others like it; a larger scale or a smaller"
-                " crop avoids that",
-                *image.shape[1::-1],
-                self._least,
-            )
-        sides = [(total // 2, total - total // 2) for total in missing]
-        return np.pad(image, [*sides, (0, 0)], mode="reflect")
+    def seeds(self):
+        """Returns the integers that its random numbers follow from, besides the seed."""
+        # Without a number for the first one, which is as it is where there is only one.
+        return [self.epoch, self.index, *([self.crop] if self.crop else [])]
 
 
 def stream(visit, count, options):
-    """Builds the dataset that calls ``visit(generator, index, number of the visit)``."""
+    """Builds the dataset of what ``visit(generator, ticket)`` returns.
+
+    Args:
+        visit: Function that makes the two sides of a crop, uint8 arrays, from a
+            `numpy.random.Generator` and a `Ticket`, whose ``index`` may be that of a replacement.
+        count: Number of images.
+        options: `Options`.
+
+    Returns:
+        `tf.data.Dataset`, as from `pipelines.paired`.
+
+    Raises:
+        DatasetError: There are no images.
+    """
     if not count:
         raise layouts.DatasetError("expected at least one image to train on, got none")
-    told = set()
-    epochs = itertools.repeat(options.first_epoch)
-    if not options.fixed:
-        epochs = itertools.count(options.first_epoch)
+    crops = count * options.crops_per_image
+    first_epoch, skipped = _beginning(options, crops)
+    counted = mishaps.Mishaps(options.max_bad)
+    turns = itertools.count()
+    # A new iterator is the next epoch, wherever the one before it was left. But where it is said
+    # at which batch an endless stream begins, each iterator begins there: Keras takes one of its
+    # own, to look at a batch, when it trains under a strategy.
+    anchored = options.repeat and options.first_batch is not None
+    following = _passes(options, first_epoch, skipped)
 
-    def order():
-        epoch = next(epochs)  # a new iterator is a new epoch
-        indices = np.arange(count)
-        if options.shuffle:
-            np.random.default_rng([_ORDER, options.seed, epoch]).shuffle(indices)
-        for position, index in enumerate(indices):
-            yield np.array([epoch, epoch * count + position, index])
+    def passes():
+        own = _passes(options, first_epoch, skipped) if anchored else following
+        for epoch, begin in own if options.repeat else itertools.islice(own, 1):
+            turn = next(turns)
+            counted.begin(turn, epoch, crops - begin)
+            yield _tickets(turn, epoch, count, options)[begin:]
 
-    def visit_readable(generator, index, number):
-        # One broken file in a long training is passed over for the next one, and named once.
-        for offset in range(count):
-            try:
-                return visit(generator, (index + offset) % count, number)
-            except (images.ImageError, layouts.DatasetError) as error:
-                last = error
-                if str(error) not in told:
-                    told.add(str(error))
-                    _logger.warning("%s; another one is used in its place", error)
-        raise last
+    def draw(numbers):
+        ticket = Ticket(*map(int, numbers))
+        seeds = [_VISIT, options.seed, *ticket.seeds()]
 
-    def draw(ticket):
-        epoch, number, index = map(int, ticket)
-        generator = np.random.default_rng([_VISIT, options.seed, epoch, index])
-        both = visit_readable(generator, index, number)
-        if options.flip and generator.random() < 0.5:
-            both = [image[:, ::-1] for image in both]
+        def made(index):
+            generator = np.random.default_rng(seeds)
+            both = visit(generator, ticket._replace(index=index))
+            return both, options.flip and generator.random() < 0.5
+
+        both, flipped = counted.first_usable(made, ticket.index, count, ticket.turn)
+        if flipped:
+            both = [cv2.flip(np.ascontiguousarray(image), 1) for image in both]
         return [images.to_float(image) for image in both]
 
     def load(ticket):
@@ -171,13 +194,69 @@ def stream(visit, count, options):
         return tuple(tf.ensure_shape(image, (options.crop, options.crop, 3)) for image in both)
 
     tickets = tf.data.Dataset.from_generator(
-        order, output_signature=tf.TensorSpec((3,), tf.int64)
-    ).apply(tf.data.experimental.assert_cardinality(count))
+        passes, output_signature=tf.TensorSpec((None, len(Ticket._fields)), tf.int64)
+    ).flat_map(tf.data.Dataset.from_tensor_slices)
+    # TensorFlow keeps the Python functions of a dataset for good. So they know of the images in
+    # memory by weak references alone, and those live as long as the dataset and its iterators.
+    tickets.owned = options.owned[:]
+    options.owned.clear()
     if options.repeat:
-        tickets = tickets.repeat()
-    full = options.repeat or count % options.batch == 0  # then the batch dimension is static
+        tickets = _counted(tickets, tf.data.INFINITE_CARDINALITY)
+    elif not skipped:  # else the first epoch is shorter than the others
+        tickets = _counted(tickets, crops)
+    full = options.repeat or crops % options.batch == 0  # then the batch dimension is static
+    chain = tf.data.Options()
+    chain.deterministic = options.deterministic
+    # Fused with the map, batches would wait for their crops one after the other all the same.
+    chain.experimental_optimization.map_and_batch_fusion = options.deterministic
+    chain.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return (
-        tickets.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        tickets.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=options.deterministic)
         .batch(options.batch, drop_remainder=full)
         .prefetch(tf.data.AUTOTUNE)
+        .with_options(chain)
     )
+
+
+def _counted(tickets, number):
+    return tickets.apply(tf.data.experimental.assert_cardinality(number))
+
+
+def _beginning(options, crops):
+    """Returns the epoch to begin with, and how many of its crops are done already."""
+    done = options.first_batch or 0
+    if options.repeat:  # batches go over from one epoch to the next
+        epochs, begin = divmod(done * options.batch, crops)
+    else:
+        epochs, batches = divmod(done, -(-crops // options.batch))
+        begin = batches * options.batch
+    return options.first_epoch + (0 if options.fixed else epochs), begin
+
+
+def _passes(options, first_epoch, begin):
+    """Yields, endlessly, the number of an epoch and the crop in it to begin with."""
+    yield first_epoch, begin
+    following = itertools.repeat(first_epoch) if options.fixed else itertools.count(first_epoch + 1)
+    for epoch in following:
+        yield epoch, 0
+
+
+def _tickets(turn, epoch, count, options):
+    """Returns the tickets of an epoch in their order, one a row."""
+    crops = count * options.crops_per_image
+    indices = np.arange(count)
+    if options.shuffle:
+        np.random.default_rng([_ORDER, options.seed, epoch]).shuffle(indices)
+    # Some images give their first crop each, then their second, and so on; then come the next ones.
+    places, crop = np.divmod(np.arange(crops), options.crops_per_image)
+    order = np.lexsort((places, crop, places // options.in_turn))
+    places, crop = places[order], crop[order]
+    columns = (
+        np.full(crops, turn),
+        np.full(crops, epoch),
+        epoch * crops + np.arange(crops),
+        epoch * count + places,
+        indices[places],
+        crop,
+    )
+    return np.stack(columns, axis=1)

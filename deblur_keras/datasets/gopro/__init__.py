@@ -1,0 +1,1 @@
+"""GOPRO_Large, as a TensorFlow dataset."""

@@ -1,0 +1,1 @@
+"""HIDE, as a TensorFlow dataset."""

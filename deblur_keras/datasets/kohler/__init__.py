@@ -1,0 +1,1 @@
+"""The dataset of Koehler et al., as a TensorFlow dataset."""

@@ -1,0 +1,1 @@
+"""The dataset of Levin et al., as a TensorFlow dataset."""

@@ -1,0 +1,156 @@
+"""Goes on when an image cannot be used, up to a limit, and tells how often that was so."""
+
+import collections
+import logging
+import threading
+
+from deblur_keras import images
+from deblur_keras.datasets.layouts import DatasetError
+
+_SHOWN = 3  # names in the line at the end of an epoch
+_REMEMBERED = 4  # epochs whose crops are being counted; an iterator may be left before its end
+
+_logger = logging.getLogger(__name__)
+
+
+class Mishaps:
+    """Replaces images that cannot be used by the next ones, names each once, and counts them.
+
+    Args:
+        limit: Images that may turn out unusable.
+
+    Raises:
+        ValueError: The limit is negative.
+
+    Example:
+        >>> def use(index):
+        ...     if index == 1:
+        ...         raise images.ImageError("1.png: broken")
+        ...     return f"{index}.png"
+        >>> mishaps = Mishaps(limit=10)
+        >>> [mishaps.first_usable(use, start, count=3, turn=0) for start in range(3)]
+        ['0.png', '2.png', '2.png']
+    """
+
+    def __init__(self, limit):
+        if limit < 0:
+            raise ValueError(f"max_bad must not be negative, got {limit}")
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._bad = set()
+        self._turns = collections.OrderedDict()
+
+    def begin(self, turn, epoch, crops):
+        """Begins to count the crops of an epoch that an iterator goes through."""
+        with self._lock:
+            self._turns[turn] = _Turn(epoch, crops)
+            while len(self._turns) > _REMEMBERED:
+                self._turns.popitem(last=False)
+
+    def first_usable(self, use, start, count, turn):
+        """Calls ``use`` with an index, and with the next ones until one is usable.
+
+        Args:
+            use: Function of an index.
+            start: The first index.
+            count: Number of indices; behind the last comes the first.
+            turn: What `begin` was called with.
+
+        Returns:
+            What ``use`` returns.
+
+        Raises:
+            DatasetError: The limit is exceeded.
+            ImageError: Not one image is usable.
+        """
+        bad = []
+        for offset in range(count):
+            try:
+                used = use((start + offset) % count)
+            except (images.ImageError, DatasetError) as error:
+                self._note(error)
+                bad.append(error)
+            else:
+                self._count(turn, map(str, bad))
+                return used
+        raise bad[-1]
+
+    def _note(self, error):
+        with self._lock:
+            # A file broken in one way and then in another is one file; its name comes first.
+            message = str(error)
+            name = message.partition(": ")[0] if isinstance(error, images.ImageError) else message
+            new = name not in self._bad
+            self._bad.add(name)
+            number = len(self._bad)
+        if number > self._limit:
+            raise DatasetError(
+                f"{_images(number)} could not be used, and max_bad allows {self._limit}; the last"
+                f" one: {message}. Mend them or take them away, or raise max_bad"
+            ) from error
+        if new:
+            _logger.warning(
+                "%s; another one is used in its place (%d of at most %d)",
+                message,
+                number,
+                self._limit,
+            )
+
+    def _count(self, turn, bad):
+        with self._lock:
+            progress = self._turns.get(turn)
+            if progress is None:
+                return
+            progress.drawn += 1
+            bad = dict.fromkeys(bad)
+            progress.replaced += bool(bad)
+            progress.bad |= bad
+            if progress.drawn < progress.crops:
+                return
+            del self._turns[turn]
+        if progress.replaced:
+            shown = "; ".join([*progress.bad][:_SHOWN])
+            more = len(progress.bad) - _SHOWN
+            _logger.warning(
+                "epoch %d: %d of %d crops are of another image than planned, because %s could"
+                " not be used: %s%s",
+                progress.epoch + 1,
+                progress.replaced,
+                progress.crops,
+                _images(len(progress.bad)),
+                shown,
+                f"; and {more} more" if more > 0 else "",
+            )
+
+
+def _images(number):
+    return f"{number} image{'' if number == 1 else 's'}"
+
+
+class _Turn:
+    """Counts the crops that an iterator has drawn in one epoch."""
+
+    def __init__(self, epoch, crops):
+        self.epoch, self.crops = epoch, crops
+        self.drawn = self.replaced = 0
+        self.bad = {}
+
+
+def reason(error):
+    r"""Finds what a stream said in an error that TensorFlow has wrapped, without the traceback.
+
+    Args:
+        error: An exception, such as a `tf.errors.OpError` from ``fit``.
+
+    Returns:
+        One line of text; the whole message where no stream has spoken.
+
+    Example:
+        >>> reason(ValueError("{{node PyFunc}} ImageError: a.png: broken\nTraceback (most ..."))
+        'a.png: broken'
+    """
+    text = str(error)
+    kinds = (f"{kind.__name__}: " for kind in (images.ImageError, DatasetError))
+    said = [text.partition(kind)[2] for kind in kinds if kind in text]
+    # The longest: behind it comes the traceback, which names what was its cause as well.
+    return max(said, key=len).partition("\n")[0] if said else text

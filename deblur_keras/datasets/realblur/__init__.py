@@ -1,0 +1,1 @@
+"""RealBlur, as a TensorFlow dataset."""

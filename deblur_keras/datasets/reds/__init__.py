@@ -1,0 +1,1 @@
+"""REDS, as a TensorFlow dataset."""

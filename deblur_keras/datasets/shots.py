@@ -1,0 +1,148 @@
+"""What `pipelines.synthetic` draws for a visit: how the camera moved, and what else it did."""
+
+import functools
+import threading
+
+import numpy as np
+
+from deblur_keras import blur
+from deblur_keras.datasets import streams
+
+# Drawing one trajectory takes as many steps as drawing a hundred, so they are drawn in banks.
+_BANK = 128
+_KERNELS = 3  # keeps their random numbers apart from those of `streams`
+_BLOCK = 16  # pixels that a JPEG block covers where colour has half the resolution
+
+
+class Motions:
+    """Makes the motion of the n-th visit, in banks, of which it keeps the latest few.
+
+    Args:
+        seed: Non-negative integer.
+        rotation: Degrees of `blur.random_shakes`; 0 for kernels.
+        grid: Kernels a side of `blur.random_psf_grids`; 1 for one kernel.
+        kernel_size: Side of the kernels in pixels.
+        max_length: Length of the paths in pixels.
+
+    Raises:
+        ValueError: Both rotation and a grid, or one out of range.
+
+    Example:
+        >>> Motions(seed=0, rotation=0.0, grid=3, kernel_size=32, max_length=20.0)[5].shape
+        (3, 3, 32, 32)
+    """
+
+    def __init__(self, seed, rotation, grid, kernel_size, max_length):
+        if not 0 <= rotation <= 45 or grid < 1 or (rotation and grid > 1):
+            raise ValueError(
+                "rotation must be 0 to 45 degrees and grid at least 1 kernel a side, not both of "
+                f"them; got rotation={rotation}, grid={grid}"
+            )
+        draw, kind = blur.random_psfs, {"size": kernel_size}
+        if rotation:
+            draw, kind = blur.random_shakes, {"rotation": rotation}
+        elif grid > 1:
+            draw, kind = blur.random_psf_grids, {"size": kernel_size, "sides": grid}
+        self._size = max(_BANK // grid**2, 1)
+        self._lock = threading.Lock()
+        self._bank = functools.lru_cache(maxsize=3)(
+            lambda bank: draw(
+                self._size,
+                seed=np.random.default_rng([_KERNELS, seed, bank]),
+                max_length=max_length,
+                **kind,
+            )
+        )
+
+    def __getitem__(self, number):
+        """Returns the kernel, grid of kernels or `Shake` of a visit."""
+        with self._lock:  # so that two workers do not make the same bank
+            return self._bank(number // self._size)[number % self._size]
+
+
+class Effects:
+    """Draws what else the camera does at a visit: keyword arguments of `blur.motion_blur`.
+
+    What is off draws no random number, so that a stream without it never changes.
+
+    Args:
+        noise: A number or (low, high), as all below; `pipelines.synthetic` describes them.
+        highlights: At least 1, which is off.
+        shot_noise: 0 is off.
+        read_noise: 0 is off.
+        jpeg: Whole numbers, or None for off.
+
+    Raises:
+        ValueError: One is out of range.
+
+    Example:
+        >>> Effects(2.0, 1.0, 0.0, 0.0, (80, 80)).draw(np.random.default_rng(0))
+        {'noise': 2.0, 'jpeg': 80}
+    """
+
+    def __init__(self, noise, highlights, shot_noise, read_noise, jpeg):
+        self._ranges = {"noise": _low_high("noise", noise, 0)}  # drawn even where it is 0
+        for name, value, off in (
+            ("highlights", highlights, 1),
+            ("shot_noise", shot_noise, 0),
+            ("read_noise", read_noise, 0),
+        ):
+            low, high = _low_high(name, value, off)
+            if high > off:
+                self._ranges[name] = low, high
+        self._qualities = None
+        if jpeg is not None:
+            low, high = _low_high("jpeg", jpeg, 1, 100)
+            if low != int(low) or high != int(high):
+                raise ValueError(f"jpeg must be whole numbers, the quality; got {jpeg}")
+            self._qualities = int(low), int(high)
+
+    def draw(self, generator):
+        """Draws the values of one visit."""
+        drawn = {name: generator.uniform(*ends) for name, ends in self._ranges.items()}
+        if self._qualities:
+            drawn["jpeg"] = int(generator.integers(*self._qualities, endpoint=True))
+        return drawn
+
+
+def grown(region, shape, motion, whole_blocks=False):
+    """Grows a region by what blurs into it, as far as the photograph goes.
+
+    Args:
+        region: `streams.Region` of the photograph.
+        shape: The photograph's shape.
+        motion: A kernel, a grid of kernels or a `Shake`.
+        whole_blocks: Whether to grow it to whole JPEG blocks, so that they lie as they would in a
+            JPEG of the whole photograph.
+
+    Returns:
+        `streams.Region`.
+
+    Example:
+        >>> grown(streams.Region(100, 100, 32, 32), (200, 200, 3), np.ones((9, 9)))
+        Region(top=95, left=95, height=42, width=42)
+    """
+    if isinstance(motion, blur.Shake):
+        middle = np.array(shape[:2]) / 2
+        start = np.array([region.top, region.left])
+        end = start + np.array([region.height, region.width])
+        farthest = np.hypot(*np.maximum(np.abs(start - middle), np.abs(end - middle)))
+        margin = int(np.ceil(motion.reach(farthest))) + 2
+    else:
+        margin = max(motion.shape[-2:]) // 2 + 1
+    if not whole_blocks:
+        return region.grown(margin, shape)
+    wide = region.grown(margin + _BLOCK, shape)
+    above, before = wide.top % _BLOCK, wide.left % _BLOCK
+    return streams.Region(
+        wide.top - above, wide.left - before, wide.height + above, wide.width + before
+    )
+
+
+def _low_high(name, value, least, most=np.inf):
+    """A number or (low, high) as two numbers, checked."""
+    low, high = (value, value) if np.isscalar(value) else value
+    if not (least <= low <= high <= most and high < np.inf):
+        upper = f"from {least} to {most}" if most < np.inf else f"of at least {least}"
+        raise ValueError(f"{name} must be a number {upper}, or (low, high) of such; got {value}")
+    return low, high

@@ -17,8 +17,8 @@ _FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True)
 @click.option(
     "--data",
     type=Source(),
-    help="Folder of blurred and sharp pairs (GoPro's tree, blur/ and sharp/, A|B files, ...), or the "
-    "name of a dataset, such as gopro/light.",
+    help="Folder of blurred and sharp pairs (GoPro's tree, blur/ and sharp/, A|B files, ...), or "
+    "the name of a dataset, such as gopro/light.",
 )
 @click.option(
     "--photographs",

@@ -97,6 +97,14 @@ def test_the_command_prepares_a_dataset(tmp_path, monkeypatch):
     assert catalog.pairs("hide", "test", data_dir=tmp_path)
 
 
+def test_streams_take_names_of_datasets_with_one_split(prepared, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
+    blurred, sharp = next(iter(datasets.paired("levin", crop=16, scale=1.0)))
+    assert blurred.shape == sharp.shape == (1, 16, 16, 3)
+    with pytest.raises(DatasetError, match="say which split to use"):
+        datasets.paired("gopro/light")
+
+
 def test_folders_work_as_before(tmp_path):
     for side in ("blur", "sharp"):
         images.write(tmp_path / "test" / side / "1.png", np.full((16, 16, 3), len(side), np.uint8))

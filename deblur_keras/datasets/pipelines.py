@@ -13,7 +13,7 @@ import re
 import numpy as np
 
 from deblur_keras import blur, images
-from deblur_keras.datasets import layouts, pictures, shots, streams
+from deblur_keras.datasets import catalog, layouts, pictures, shots, streams
 from deblur_keras.datasets.mixtures import mix
 
 __all__ = ["averaged", "mix", "paired", "synthetic"]
@@ -40,7 +40,8 @@ def paired(
     """Streams the same random crop of both sides of every pair.
 
     Args:
-        pairs: List of `Pair`, or the directory of one, which `datasets.pairs` understands.
+        pairs: List of `Pair`, or a directory or the name of a dataset with one split, which
+            `datasets.pairs` understands.
         crop: Side of the square crops in pixels, drawn uniformly over all positions. An image that
             is smaller after scaling is extended by reflection, which is logged once. None gives
             whole images, their centre cut to a multiple of 16 (``batch`` must be 1).
@@ -116,7 +117,7 @@ def paired(
         deterministic,
         max_bad,
     )
-    pairs = layouts.pairs(pairs) if isinstance(pairs, str | os.PathLike) else list(pairs)
+    pairs = catalog.pairs(pairs) if isinstance(pairs, str | os.PathLike) else list(pairs)
     sources = pictures.of_pairs(pairs, options)
 
     def visit(generator, ticket):

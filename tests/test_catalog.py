@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from click.testing import CliRunner
@@ -87,6 +88,17 @@ def test_the_command_lists_names_and_explains_what_is_missing(tmp_path):
     assert unknown.exit_code == 1 and "Did you mean gopro/light?" in unknown.output
     missing = call("hide", "--data-dir", tmp_path)
     assert missing.exit_code == 1 and "Get HIDE_dataset.zip" in missing.output
+
+
+def test_a_download_that_fails_says_how_to_go_on_by_hand(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise requests.exceptions.ConnectionError("no route\nmore")
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fail)
+    result = call("gopro/light", "--data-dir", tmp_path)
+    assert result.exit_code == 1
+    assert "gopro could not be downloaded (no route)" in result.output
+    assert "--manual-dir" in result.output and "GOPRO_Large.zip" in result.output
 
 
 def test_the_command_prepares_a_dataset(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The order of a stream: where it begins, several crops an image, its shards, what goes wrong."""
 
 import logging
+import re
 import threading
 import time
 
@@ -327,14 +328,11 @@ def test_more_than_max_bad_stops_the_training(tmp_path):
     dataset = datasets.paired(tmp_path, crop=16, scale=1.0, shuffle=False, max_bad=2)
     for number in (1, 2, 4):
         break_file(tmp_path / "blur" / f"{number}.png", "vanished")
-    stream = iter(dataset)
-    for _ in range(4):
-        next(stream)
-    with pytest.raises(tf.errors.OpError) as caught:
-        next(stream)
+    with pytest.raises(tf.errors.OpError) as caught:  # at which crop, the workers' timing decides
+        list(dataset)
     said = mishaps.reason(caught.value)
     assert said.startswith("3 images could not be used, and max_bad allows 2; the last one: ")
-    assert "blur/4.png: cannot be read" in said and "\n" not in said
+    assert re.search(r"blur/[124]\.png: cannot be read", said) and "\n" not in said
     none = datasets.paired(write_pairs(tmp_path / "b"), crop=16, scale=1.0, max_bad=0)
     break_file(tmp_path / "b" / "blur" / "1.png", "vanished")
     with pytest.raises(tf.errors.OpError, match="1 image could not be used"):

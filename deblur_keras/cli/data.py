@@ -56,7 +56,8 @@ def prepare(name, manual_dir, data_dir):
         click.echo("\n".join(catalog.names()))
         return
     try:
-        catalog.resolve(name)
+        chosen = "/".join(filter(None, catalog.resolve(name)))
+        click.echo(f"Preparing {chosen}.", err=True)
         import_tensorflow()
         folder = catalog.prepare(name, data_dir, manual_dir)
     except (DatasetError, OSError) as error:

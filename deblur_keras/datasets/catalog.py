@@ -191,12 +191,19 @@ def prepare(name, data_dir=None, manual_dir=None):
     import tensorflow_datasets as tfds
 
     builder = _builder(name, data_dir)
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(
-            manual_dir=manual_dir and Path(manual_dir).expanduser(),
-            compute_stats=tfds.download.ComputeStatsMode.SKIP,
+    try:
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(
+                manual_dir=manual_dir and Path(manual_dir).expanduser(),
+                compute_stats=tfds.download.ComputeStatsMode.SKIP,
+            )
         )
-    )
+    except ConnectionError as error:  # of requests, which is an OSError too
+        raise DatasetError(_unreachable(builder, error)) from error
+    except OSError as error:
+        if type(error).__module__.startswith("requests"):
+            raise DatasetError(_unreachable(builder, error)) from error
+        raise
     return Path(builder.data_dir)
 
 
@@ -242,18 +249,29 @@ def _builder(name, data_dir):
     )
 
 
+def _unreachable(builder, error):
+    reason = str(error).strip().split("\n")[0]
+    return (
+        f"{builder.name} could not be downloaded ({reason}). Where there is no network, fetch it by"
+        f" hand, and give its folder as --manual-dir. {_by_hand(builder)}"
+    )
+
+
+def _by_hand(builder):
+    return " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
+
+
 def _prepared(name, data_dir):
     """Returns the builder of a dataset that has been prepared."""
     builder = _builder(name, data_dir)
     root = builder.data_dir_root
     if not Path(builder.data_dir, "dataset_info.json").is_file():  # written last
         name = "/".join(filter(None, resolve(name)))
-        instructions = " ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())
         raise DatasetError(
             f"{name} is not prepared in {root}. Prepare it once, with: {_command(name, root)} (or,"
             f" if apache-beam is installed, with: tfds build {name} --imports deblur_keras.datasets"
             f" --data_dir {root} ). Archives that were fetched by hand are looked for in"
-            f" {root}/downloads/manual, or where --manual-dir says. {instructions}"
+            f" {root}/downloads/manual, or where --manual-dir says. {_by_hand(builder)}"
         )
     if builder.info.file_format.value != "tfrecord":
         raise DatasetError(

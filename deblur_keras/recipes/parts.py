@@ -79,6 +79,12 @@ class Part:
         check_known(kind, _BUILDERS[self.role], f"kind of {self.role}")
         base = Part(self.role, kind, self.options if kind == self.kind else {})
         valid = _signature(base.builder())
+        left = [name for name in options if name in self.options and name not in valid]
+        if kind != self.kind and left:
+            raise RecipeError(
+                f"The {kind} {self.role} has no {', '.join(left)}: options of the {self.kind} one; "
+                "leave them out."
+            )
         for name, value in options.items():
             check_known(name, valid, f"option of the {kind} {self.role}")
             options[name] = checked_option(f"{self.role}.{name}", value, valid[name])

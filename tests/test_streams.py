@@ -2,6 +2,8 @@
 
 import logging
 import re
+import subprocess
+import sys
 import threading
 import time
 
@@ -491,3 +493,14 @@ def test_nothing_is_logged_when_nothing_is_wrong(tmp_path, caplog):
         for kind in KINDS:
             list(make(kind, tmp_path, crops_per_image=2))
     assert not caplog.records
+
+
+def test_python_ends_while_an_endless_stream_is_still_at_work(tmp_path):
+    write_pairs(tmp_path)
+    script = (
+        "import sys; from deblur_keras import datasets\n"
+        "stream = iter(datasets.paired(sys.argv[1], crop=16, scale=1.0, repeat=True))\n"
+        "next(stream)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script, str(tmp_path)], timeout=120)
+    assert ended.returncode == 0

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from deblur_keras import images
-from deblur_keras.datasets import layouts, mishaps
+from deblur_keras.datasets import layouts, leaving, mishaps
 
 _WHOLE_MULTIPLE = 16  # whole images are cut to a multiple that every network here accepts
 _ORDER, _VISIT = 1, 2  # keep the random numbers of the order and of the visits apart
@@ -184,10 +184,11 @@ def stream(visit, count, options):
             both = visit(generator, ticket._replace(index=index))
             return both, options.flip and generator.random() < 0.5
 
-        both, flipped = counted.first_usable(made, ticket.index, count, ticket.turn)
-        if flipped:
-            both = [cv2.flip(np.ascontiguousarray(image), 1) for image in both]
-        return [images.to_float(image) for image in both]
+        with leaving.call():
+            both, flipped = counted.first_usable(made, ticket.index, count, ticket.turn)
+            if flipped:
+                both = [cv2.flip(np.ascontiguousarray(image), 1) for image in both]
+            return [images.to_float(image) for image in both]
 
     def load(ticket):
         both = tf.numpy_function(draw, [ticket], [tf.float32, tf.float32])

@@ -139,7 +139,7 @@ def test_what_cannot_be_trained_is_explained(arguments, message, photographs, tm
         (["--set", "filters=3"], "Unknown field of the recipe 'deblurgan': 'filters'"),
         (
             ["--set", "generator=compact", "--set", "generator.skip=none"],
-            "Unknown option of the compact generator: 'skip'",
+            "The compact generator has no skip: options of the resnet one",
         ),
         (["--set", "learning_rate=-1"], "learning_rate must be a finite number above 0"),
     ],

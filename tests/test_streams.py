@@ -2,8 +2,6 @@
 
 import logging
 import re
-import subprocess
-import sys
 import threading
 import time
 
@@ -316,8 +314,7 @@ def test_the_epoch_ends_with_a_count(tmp_path, caplog):
         assert len(levels(dataset)) == 5
         line = caplog.records[-1].getMessage()
         assert line.startswith(f"epoch {epoch}: 4 of 10 crops are of another image than planned")
-        assert "because 2 images could not be used: " in line
-        assert "blur/1.png" in line and "blur/3.png" in line
+        assert line.endswith("; 2 images so far could not be used, named above")
         assert len(caplog.records) == (3 if epoch == 5 else 1)  # each is named once
     for name in ("1.png", "3.png"):
         images.write(tmp_path / "blur" / name, 255 - photograph(int(name[0])))
@@ -420,7 +417,7 @@ def test_a_turned_partner_of_the_same_size_is_passed_over(tmp_path, caplog, orie
             tmp_path / "blur" / f"{number}.jpg", scene(side, side) // 2, orientation * number or 1
         )
     made = crops(datasets.paired(tmp_path, crop=16, scale=1.0))
-    (named, counted) = [record.getMessage() for record in caplog.records]
+    named, counted = [record.getMessage() for record in caplog.records]
     assert "blur/1.jpg and" in named and said in named and f"{orientation} and 1" in named
     assert "1 of 2 crops" in counted
     assert abs(made[:, 0].astype(int) - made[:, 1] // 2).max() < 12
@@ -493,14 +490,3 @@ def test_nothing_is_logged_when_nothing_is_wrong(tmp_path, caplog):
         for kind in KINDS:
             list(make(kind, tmp_path, crops_per_image=2))
     assert not caplog.records
-
-
-def test_python_ends_while_an_endless_stream_is_still_at_work(tmp_path):
-    write_pairs(tmp_path)
-    script = (
-        "import sys; from deblur_keras import datasets\n"
-        "stream = iter(datasets.paired(sys.argv[1], crop=16, scale=1.0, repeat=True))\n"
-        "next(stream)\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", script, str(tmp_path)], timeout=120)
-    assert ended.returncode == 0

@@ -7,7 +7,6 @@ import threading
 from deblur_keras import images
 from deblur_keras.datasets.layouts import DatasetError
 
-_SHOWN = 3  # names in the line at the end of an epoch
 _REMEMBERED = 4  # epochs whose crops are being counted; an iterator may be left before its end
 
 _logger = logging.getLogger(__name__)
@@ -63,17 +62,17 @@ class Mishaps:
             DatasetError: The limit is exceeded.
             ImageError: Not one image is usable.
         """
-        bad = []
+        error = None
         for offset in range(count):
             try:
                 used = use((start + offset) % count)
-            except (images.ImageError, DatasetError) as error:
-                self._note(error)
-                bad.append(error)
+            except (images.ImageError, DatasetError) as caught:
+                self._note(caught)
+                error = caught
             else:
-                self._count(turn, map(str, bad))
+                self._count(turn, replaced=error is not None)
                 return used
-        raise bad[-1]
+        raise error
 
     def _note(self, error):
         with self._lock:
@@ -96,30 +95,24 @@ class Mishaps:
                 self._limit,
             )
 
-    def _count(self, turn, bad):
+    def _count(self, turn, replaced):
         with self._lock:
             progress = self._turns.get(turn)
             if progress is None:
                 return
             progress.drawn += 1
-            bad = dict.fromkeys(bad)
-            progress.replaced += bool(bad)
-            progress.bad |= bad
+            progress.replaced += replaced
             if progress.drawn < progress.crops:
                 return
             del self._turns[turn]
         if progress.replaced:
-            shown = "; ".join([*progress.bad][:_SHOWN])
-            more = len(progress.bad) - _SHOWN
             _logger.warning(
-                "epoch %d: %d of %d crops are of another image than planned, because %s could"
-                " not be used: %s%s",
+                "epoch %d: %d of %d crops are of another image than planned; %s so far could not be"
+                " used, named above",
                 progress.epoch + 1,
                 progress.replaced,
                 progress.crops,
-                _images(len(progress.bad)),
-                shown,
-                f"; and {more} more" if more > 0 else "",
+                _images(len(self._bad)),
             )
 
 
@@ -133,7 +126,6 @@ class _Turn:
     def __init__(self, epoch, crops):
         self.epoch, self.crops = epoch, crops
         self.drawn = self.replaced = 0
-        self.bad = {}
 
 
 def reason(error):

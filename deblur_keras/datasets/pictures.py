@@ -74,7 +74,7 @@ class Pictures:
         self._sides = sides
         self._least = options.least
         self._seen = np.zeros(len(sources), bool)
-        self._told = set()
+        self._told = {}
         self._cache = self._decoded = self._scaled = _nothing
         if options.cache is not False:
             self._cache = _owned(options, self._open_cache(options.cache, options.scales))
@@ -107,16 +107,17 @@ class Pictures:
         return decoded
 
     def _check(self, key, decoded):
-        """Tells what was done to the pixels, and refuses sides that do not belong together."""
+        """Refuses sides that do not belong together, and tells what was done to the pixels."""
         found = [headers.peek(source) for source in self._sources[key]]
+        if len(found) == 2:
+            self._compare(key, decoded, found)
         for source, header in zip(self._sources[key], found, strict=True):
-            if header.kind and header.kind not in self._told:
-                self._told.add(header.kind)
+            if header.kind and self._first(header.kind):
                 _logger.warning(
                     "%s: %s. So it is with others like it", _path(source), header.conversion
                 )
-        if len(found) < 2:
-            return
+
+    def _compare(self, key, decoded, found):
         names = " and ".join(str(_path(source)) for source in self._sources[key])
         if found[0].orientation != found[1].orientation:
             turn = measures.turn(*decoded)
@@ -135,8 +136,7 @@ class Pictures:
         missing = [max(self._least - side, 0) for side in image.shape[:2]]
         if not any(missing):
             return np.ascontiguousarray(image)
-        if "small" not in self._told:
-            self._told.add("small")
+        if self._first("small"):
             _logger.warning(
                 "an image of %dx%d pixels after scaling is smaller than the crop of %d and is"
                 " extended by reflection, and so are others like it; a larger scale or a smaller"
@@ -146,6 +146,11 @@ class Pictures:
             )
         sides = [(total // 2, total - total // 2) for total in missing]
         return np.pad(image, [*sides, (0, 0)], mode="reflect")
+
+    def _first(self, kind):
+        """Says whether something is noticed for the first time, also among several threads."""
+        mine = object()
+        return self._told.setdefault(kind, mine) is mine
 
     def _open_cache(self, cache, scales):
         """Makes the cache that was asked for, in memory or in a folder."""

@@ -91,18 +91,41 @@ def read(path):
         data = path.read_bytes()
     except OSError as error:  # missing, a folder, no permission
         raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return decode(data, path)
+
+
+def decode(data, name):
+    """Makes 8-bit RGB of the bytes of an image file, as `read` does.
+
+    Args:
+        data: bytes of the whole file; they decide how they are read, no suffix does.
+        name: what to call the image in an error, such as its path.
+
+    Returns:
+        uint8 array of shape (H, W, 3), RGB.
+
+    Raises:
+        ImageError: as `read` says.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     data = write(Path(folder) / "1.png", np.full((2, 3), 7, "uint8")).read_bytes()
+        >>> decode(data, "a grey image").shape
+        (2, 3, 3)
+    """
     try:
-        return _decode(data)
+        return _pixels(data)
     except UnidentifiedImageError:
         formats = ", ".join(_READABLE)
-        raise ImageError(f"{path}: not an image of a known format ({formats})") from None
+        raise ImageError(f"{name}: not an image of a known format ({formats})") from None
     except Image.DecompressionBombError as error:
         raise ImageError(
-            f"{path}: refused, too many pixels for a photograph ({error}); if the file is "
+            f"{name}: refused, too many pixels for a photograph ({error}); if the file is "
             "trusted, raise PIL.Image.MAX_IMAGE_PIXELS"
         ) from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's plugins raise
-        raise ImageError(f"{path}: broken or unsupported image: {error}") from error
+        raise ImageError(f"{name}: broken or unsupported image: {error}") from error
 
 
 def write(path, image, quality=95):
@@ -392,7 +415,7 @@ def _walk(folder, root):
     return sources
 
 
-def _decode(data):
+def _pixels(data):
     """Pixels of an encoded image: uint8 (H, W, 3), upright."""
     with Image.open(io.BytesIO(data), formats=_READABLE) as picture:
         wide = _is_16_bit(picture, data)

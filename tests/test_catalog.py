@@ -278,7 +278,7 @@ def test_a_broken_image_or_pair_is_named(prepared):
     broken = dataclasses.replace(
         pair, blurred=dataclasses.replace(pair.blurred, offset=pair.blurred.offset + 1)
     )
-    with pytest.raises(images.ImageError, match="im05/flit01: broken or unsupported image"):
+    with pytest.raises(images.ImageError, match=r"im05/flit01 blurred in .*: not an image"):
         broken.read()
     (other, _) = catalog.pairs("reds/validation", data_dir=prepared)
     assert other.read()[0].shape == pair.read()[0].shape == (24, 32, 3)
@@ -287,3 +287,16 @@ def test_a_broken_image_or_pair_is_named(prepared):
     small = records.Stored(path, 0, path.stat().st_size)
     with pytest.raises(DatasetError, match=r"two images of one size .* got \(24, 32\) and \(5, 7"):
         dataclasses.replace(pair, sharp=small).read()
+
+
+def test_broken_images_of_one_file_are_counted_one_by_one(prepared):
+    whole = catalog.pairs("gopro/light", "train", data_dir=prepared)
+    assert len({pair.sharp.path for pair in whole}) == 1
+    broken = [
+        dataclasses.replace(pair, sharp=dataclasses.replace(pair.sharp, offset=0))
+        for pair in whole[:2]
+    ]
+    common = {"crop": 16, "scale": 1.0}
+    assert len(list(datasets.paired([*broken, *whole[2:]], max_bad=2, **common))) == 4
+    with pytest.raises(tf.errors.OpError, match="2 images could not be used, and max_bad allows 1"):
+        list(datasets.paired([*broken, *whole[2:]], max_bad=1, **common))

@@ -87,6 +87,14 @@ def test_jpeg_equals_tensorflows_accurate_decoder(tmp_path, subsampling, toleran
     assert np.abs(images.read(path).astype(int) - expected.numpy()).max() <= tolerance
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_bytes_are_decoded_as_files_are_read(tmp_path, suffix):
+    path = images.write(tmp_path / f"photo{suffix}", noise(9, 8, 3))
+    np.testing.assert_array_equal(images.decode(path.read_bytes(), "photo"), images.read(path))
+    with pytest.raises(images.ImageError, match=r"^number 3: broken or unsupported image"):
+        images.decode(path.read_bytes()[:-40], "number 3")
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
 def test_exif_orientation_is_applied(tmp_path, suffix, orientation):

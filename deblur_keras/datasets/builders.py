@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from deblur_keras import images
-from deblur_keras.datasets import records
 
 
 class PairBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -69,7 +68,7 @@ class PairBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             stored = {side: archive.read(member) for side, (archive, member) in sides.items()}
             if scale != 1:
                 stored = {
-                    side: picture(images.resize(records.decode(data, f"{name} {side}"), scale))
+                    side: picture(images.resize(images.decode(data, f"{name} {side}"), scale))
                     for side, data in stored.items()
                 }
             yield name, {"name": name, **stored}

@@ -297,6 +297,16 @@ def _records(builder, split, blurred):
                     f" {', '.join(sorted(values)) or 'others'}; was it made by another builder of"
                     f" the name {builder.name}? Use another data_dir"
                 ) from None
-            frames = tuple(values.get("frames", ()))
-            found.append(records.Record(name.read().decode(), first, second, frames))
+            found.append(_record(name.read().decode(), {blurred: first, "sharp": second}, values))
     return sorted(found, key=lambda record: record.name)
+
+
+def _record(name, sides, values):
+    blurred, sharp = (
+        dataclasses.replace(stored, name=f"{name} {side}") for side, stored in sides.items()
+    )
+    frames = tuple(
+        dataclasses.replace(stored, name=f"{name} frame {number}")
+        for number, stored in enumerate(values.get("frames", ()))
+    )
+    return records.Record(name, blurred, sharp, frames)

@@ -17,8 +17,6 @@ import dataclasses
 import struct
 from pathlib import Path
 
-from PIL import UnidentifiedImageError
-
 from deblur_keras import images
 from deblur_keras.datasets.layouts import DatasetError
 
@@ -35,11 +33,13 @@ class Stored:
         path: The file.
         offset: Of the first byte.
         length: Number of bytes.
+        name: What it is called in errors, for example ``"GOPR0374_11_00/000001 sharp"``.
     """
 
     path: Path
     offset: int
     length: int
+    name: str = ""
 
     def read(self):
         """Reads the bytes.
@@ -58,6 +58,18 @@ class Stored:
         if len(data) < self.length:
             raise DatasetError(f"{self.path}: has been cut off; prepare the dataset again")
         return data
+
+    def decode(self):
+        """Reads the image that the bytes are.
+
+        Returns:
+            uint8 RGB array ``(H, W, 3)``.
+
+        Raises:
+            ImageError: They are no image, or a broken one.
+            DatasetError: The file is gone or shorter than it was.
+        """
+        return images.decode(self.read(), f"{self.name} in {self.path}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +101,7 @@ class Record:
             ImageError: An image is broken.
             DatasetError: A file is, or the two sizes differ.
         """
-        blurred, sharp = (
-            decode(side.read(), f"{side.path}: {self.name}") for side in (self.blurred, self.sharp)
-        )
+        blurred, sharp = self.blurred.decode(), self.sharp.decode()
         if blurred.shape != sharp.shape:
             raise DatasetError(
                 f"{self.name} in {self.blurred.path}: expected two images of one size (height,"
@@ -108,27 +118,7 @@ class Record:
         Returns:
             uint8 RGB array ``(H, W, 3)``.
         """
-        frame = self.frames[number]
-        return decode(frame.read(), f"{frame.path}: {self.name}, frame {number}")
-
-
-def decode(data, name):
-    """Decodes an image as `images.read` does.
-
-    Args:
-        data: Bytes of an image file.
-        name: What to call it in an error.
-
-    Returns:
-        uint8 RGB array ``(H, W, 3)``.
-
-    Raises:
-        ImageError: The bytes are no image, or broken.
-    """
-    try:
-        return images._decode(data)
-    except (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError) as error:
-        raise images.ImageError(f"{name}: broken or unsupported image: {error}") from error
+        return self.frames[number].decode()
 
 
 def index(path, features):

@@ -8,7 +8,7 @@ import dataclasses
 import math
 
 from deblur_keras import datasets, images
-from deblur_keras.datasets import DatasetError, Pair
+from deblur_keras.datasets import DatasetError
 
 SAMPLES = 8
 
@@ -18,12 +18,13 @@ class Sources:
     """Holds where the data of a run lie.
 
     Attributes:
-        data: Folder of blurred and sharp pairs, as `datasets.pairs` understands it.
+        data: Folder of blurred and sharp pairs, or the name of a dataset, as `datasets.pairs`
+            understands them.
         photographs: Folder of sharp photographs: to be blurred at random, mixed with ``data`` if
             both are given; for a CycleGAN its sharp side.
         blurred: Folder of blurred photographs without partners, for a CycleGAN.
-        validation: Folder of pairs to score after each epoch; if not given, the ``val`` or
-            ``valid`` split of ``data`` if there is one, else ``test``.
+        validation: The same, to score after each epoch; if not given, the ``val`` or ``valid``
+            split of ``data`` if there is one, else ``test``.
         blur: Blurred side of GoPro, ``"blur"`` or ``"blur_gamma"``.
     """
 
@@ -39,9 +40,9 @@ class Found:
     """Holds what was found in `Sources`, of what a recipe trains on.
 
     Attributes:
-        pairs: Pairs to train on, a list of `datasets.Pair`.
-        sharp: Files of sharp photographs.
-        blurred: Files of blurred photographs without partners.
+        pairs: Pairs to train on, as from `datasets.pairs`.
+        sharp: Sharp photographs: files, or `records.Stored` images of a prepared dataset.
+        blurred: Blurred photographs without partners, the same.
         validation: Pairs to choose the best weights by.
     """
 
@@ -96,12 +97,7 @@ def find(recipe, sources):
     pairs = _training_pairs(sources)
     sharp, blurred = _photographs(sources.photographs), _photographs(sources.blurred)
     if unpaired:
-        if pairs and not isinstance(pairs[0], Pair):
-            raise DatasetError(
-                f"{sources.data}: {recipe.name} reads the files of each side by themselves; give "
-                "folders, since a dataset by name keeps its pairs together."
-            )
-        # Of pairs, each side is a set by itself.
+        # Of pairs, each side is a set by itself, with an order and crops of its own.
         sharp = sharp or [pair.sharp for pair in pairs]
         blurred = blurred or [pair.blurred for pair in pairs]
         if not (sharp and blurred):

@@ -1,11 +1,13 @@
 """Unpaired streams: two sides that know nothing of each other."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from deblur_keras import datasets, images
-from deblur_keras.datasets import DatasetError
+from deblur_keras.datasets import DatasetError, records
 
 
 def write(folder, count, height=60, width=80):
@@ -133,6 +135,39 @@ def test_two_sets_that_are_none_are_named(sides, tmp_path):
         datasets.unpaired(blurred, tmp_path / "nowhere")
     with pytest.raises(ValueError, match="crop must be at least 1"):
         datasets.unpaired(*sides, crop=0)
+
+
+def stored(folder):
+    """The images of a folder as a prepared dataset has them: bytes somewhere in a larger file."""
+    found, place = [], 3
+    with (folder.parent / f"{folder.name}.tfrecord").open("wb") as file:
+        file.write(b"...")
+        for source in images.find(folder):
+            length = file.write(source.path.read_bytes())
+            name = f"{source.path.stem} {folder.name}"
+            found.append(records.Stored(folder.parent / f"{folder.name}.tfrecord", place, length))
+            found[-1] = dataclasses.replace(found[-1], name=name)
+            place += length
+    return found
+
+
+@pytest.mark.parametrize("cache", [False, True, "disk"])
+def test_images_of_prepared_datasets_are_as_those_of_files(sides, tmp_path, cache):
+    cache = tmp_path / "cache" if cache == "disk" else cache
+    both = [stored(folder) for folder in sides]
+    expected = datasets.unpaired(*sides, crop=16)
+    made = datasets.unpaired(*both, crop=16, cache=cache)
+    for _ in range(2):
+        np.testing.assert_array_equal(np.stack(crops(made)), np.stack(crops(expected)))
+    mixed = datasets.unpaired([*both[0], sides[0] / "000.png"], sides[1], crop=16)
+    assert len(crops(mixed)[0]) == 10
+    with pytest.raises(DatasetError, match=r"1 of 7 blurred .* 002 sharp in .*sharp\.tfrecord"):
+        datasets.unpaired([*both[0], both[1][2]], both[1], crop=16)
+    both[1][3] = dataclasses.replace(both[1][3], offset=0)
+    with pytest.raises(
+        tf.errors.OpError, match=r"last one: 003 sharp in .*sharp\.tfrecord: no"
+    ):
+        list(datasets.unpaired(*both, crop=16, max_bad=0))
 
 
 def test_a_broken_file_is_named_and_replaced_with_its_partner_of_the_moment(sides, caplog):

@@ -1,5 +1,6 @@
 import csv
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 
 from deblur_keras import Restorer, blur, feeds, images, recipes, runs, trainers
 from deblur_keras.cli import main
+from deblur_keras.datasets import archives, catalog
 
 SMALL = [
     *("--set", "generator.filters=4", "--set", "generator.blocks=1", "--set", "content=mse"),
@@ -261,6 +263,37 @@ def test_a_cyclegan_chooses_its_best_by_pairs_where_there_are_any(photographs, t
     )
     assert result.exit_code == 0, result.output
     assert float(history(run)[0]["val_psnr"]) > 0
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A folder of prepared datasets: gopro/light, of the four and two pairs of its dummies."""
+    root = tmp_path_factory.mktemp("tfds")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(archives.PARTIAL, "1")
+        manual = Path(archives.__file__).parent / "gopro" / "dummy_data"
+        catalog.prepare("gopro/light", root, manual)
+    return root
+
+
+def test_a_cyclegan_takes_each_side_of_a_dataset_by_itself(prepared, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
+    recipe = recipes.get("cyclegan").override({"crop": 24, "batch": 4})
+    found = feeds.find(recipe, feeds.Sources("gopro/light"))
+    assert {image.name.split()[1] for image in found.blurred} == {"blurred"}
+    assert {image.name.split()[1] for image in found.sharp} == {"sharp"}
+    feed = feeds.feed(recipe, found)
+    sides = [[], []]
+    for _ in range(8):
+        for side, batch in zip(sides, next(iter(feed.training)), strict=True):
+            side.append(images.to_uint8(batch.numpy()).mean(axis=(1, 2)))
+    # Blurring leaves colours as they are, so partners would have nearly the same ones.
+    partners = np.abs(np.subtract(*sides)).max(axis=-1) < 12
+    assert 0 < partners.sum() < 16  # by chance one in four of 32
+    run = tmp_path / "run"
+    result = call("cyclegan", "--data", "gopro/light", "-o", run, *SMALL_CYCLE, "--epochs", 1)
+    assert result.exit_code == 0, result.output
+    assert float(history(run)[0]["val_psnr"]) > 0  # of the pairs of the test split
 
 
 def test_missing_data_are_named_before_vgg_weights_are_looked_for(tmp_path, monkeypatch):

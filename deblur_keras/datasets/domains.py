@@ -2,11 +2,12 @@
 
 import dataclasses
 import functools
+import os
 
 import numpy as np
 
 from deblur_keras import images
-from deblur_keras.datasets import layouts, pictures, streams
+from deblur_keras.datasets import layouts, pictures, records, streams
 
 _ORDER, _VISIT = 4, 5  # keep these random numbers apart, and from those of the other streams
 _REMEMBERED = 4  # orders of a side; workers run ahead of each other, a forgotten one is redrawn
@@ -40,7 +41,8 @@ def unpaired(
     it was.
 
     Args:
-        blurred: Folder, file, pattern, or list of these, as `images.find` takes them.
+        blurred: Folder, file, pattern, or list of these, as `images.find` takes them; or the
+            ``blurred`` images of a list of `records.Record`, which `datasets.pairs` finds by name.
         sharp: The same; any number of photographs of any sizes.
         crop: Side of the square crops in pixels, drawn uniformly over all positions. An image that
             is smaller after scaling is extended by reflection, which is logged once. None gives
@@ -123,19 +125,34 @@ def _files(blurred, sharp):
     """Finds the files of both sides, and checks that these are two sets of photographs."""
     found = []
     for name, given in (("blurred", blurred), ("sharp", sharp)):
-        found.append([source.path for source in images.find(given)])
+        found.append(_one_side(given))
         if not found[-1]:
             raise layouts.DatasetError(
                 f"{given}: expected at least one {name} image to train on, got none"
             )
-    shared = sorted({path.resolve() for path in found[0]} & {path.resolve() for path in found[1]})
+    first, second = ({_identity(file) for file in files} for files in found)
+    shared = sorted(first & second)
     if shared:
-        shown = ", ".join(map(str, shared[:_SHOWN])) + (" ..." if len(shared) > _SHOWN else "")
+        shown = ", ".join(shared[:_SHOWN]) + (" ..." if len(shared) > _SHOWN else "")
         raise layouts.DatasetError(
             f"{len(shared)} of {len(found[0])} blurred images are among the sharp ones too: "
             f"{shown}. Give two folders of which neither holds the other"
         )
     return found
+
+
+def _one_side(given):
+    """Lists the files that are meant, and the images that are stored in prepared datasets."""
+    given = [given] if isinstance(given, str | os.PathLike) else list(given)
+    stored = [image for image in given if isinstance(image, records.Stored)]
+    others = [image for image in given if not isinstance(image, records.Stored)]
+    return [source.path for source in images.find(others)] + stored
+
+
+def _identity(file):
+    if isinstance(file, records.Stored):
+        return f"{file.name} in {file.path}, byte {file.offset}"
+    return str(file.resolve())
 
 
 class _Side:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from deblur_keras import images
-from deblur_keras.datasets import caches, headers, measures
+from deblur_keras.datasets import caches, headers, measures, records
 from deblur_keras.datasets.layouts import DatasetError
 
 _COLOURED = 3.0  # grey levels between the channels; see `measures.colourfulness`
@@ -29,15 +29,19 @@ def of_files(files, options, together=1):
     """Makes the pictures of single photographs.
 
     Args:
-        files: List of paths.
+        files: List of paths, or of `records.Stored` images.
         options: `streams.Options`.
         together: Photographs that one visit reads.
 
     Returns:
         `Pictures`, whose keys are places in the list.
     """
-    sources = [(path,) for path in files]
-    return Pictures(lambda key: (images.read(files[key]),), sources, options, 1, together)
+
+    def read(key):
+        file = files[key]
+        return (file.decode() if isinstance(file, records.Stored) else images.read(file),)
+
+    return Pictures(read, [(file,) for file in files], options, 1, together)
 
 
 def of_pairs(pairs, options):

@@ -26,6 +26,7 @@ class Sources:
         validation: The same, to score after each epoch; if not given, the ``val`` or ``valid``
             split of ``data`` if there is one, else ``test``.
         blur: Blurred side of GoPro, ``"blur"`` or ``"blur_gamma"``.
+        split: Split of ``data`` to train on; if not given, ``train`` where there is one.
     """
 
     data: str | None = None
@@ -33,6 +34,7 @@ class Sources:
     blurred: str | None = None
     validation: str | None = None
     blur: str = "blur"
+    split: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +115,9 @@ def find(recipe, sources):
 def _training_pairs(sources):
     if not sources.data:
         return []
-    split = "train" if "train" in datasets.splits(sources.data, sources.blur) else None
+    split = sources.split
+    if split is None and "train" in datasets.splits(sources.data, sources.blur):
+        split = "train"
     return datasets.pairs(sources.data, split=split, blur=sources.blur)
 
 
@@ -122,7 +126,8 @@ def _validation_pairs(sources):
         return datasets.pairs(sources.validation, blur=sources.blur)
     if sources.data:
         # A set of its own to choose by, before the one to report on.
-        present = [s for s in datasets.splits(sources.data, sources.blur) if s != "train"]
+        used = {"train", sources.split}
+        present = [s for s in datasets.splits(sources.data, sources.blur) if s not in used]
         if present:
             split = min(present, key=lambda split: split == "test")
             return datasets.pairs(sources.data, split=split, blur=sources.blur)
@@ -138,80 +143,126 @@ def _photographs(folder):
     return found
 
 
-def feed(recipe, found, seed=0, steps_per_epoch=None, first_epoch=0, updates=0):
+def feed(
+    recipe,
+    found,
+    seed=0,
+    steps_per_epoch=None,
+    first_epoch=0,
+    updates=0,
+    *,
+    cache=False,
+    max_bad=10,
+):
     """Makes the streams of a run.
 
     Args:
-        recipe: A `recipes.Recipe`: its trainer, crop, batch, scale and mix.
-        found: What `find` returned for it.
+        recipe: As `training` takes it, and all the others.
+        found: What `find` returned for the recipe.
         seed: Seed of the crops and all else that is random.
         steps_per_epoch: Batches that count as an epoch; one pass over the data if not given.
         first_epoch: Epochs that are done already, to go on with the next.
         updates: Updates that are done already.
+        cache: Where decoded images are kept, those of validation too.
+        max_bad: Images that may turn out unusable, of training and of validation.
 
     Returns:
         A `Feed`.
 
     Raises:
-        DatasetError: If an image is on both sides of unpaired data.
+        DatasetError: If an image is on both sides of unpaired data, or a cache does not fit.
     """
-    make = _unpaired if recipe.trainer == "CycleGAN" else _paired
-    common = {"crop": recipe.crop, "batch": recipe.batch, "seed": seed}
-
-    def begin(count, repeat):
-        # A stream that repeats counts passes over its own images, which are not the run's epochs.
-        return math.ceil(updates * recipe.batch / count) if repeat else first_epoch
-
-    training, steps, fixed = make(recipe, found, steps_per_epoch, begin, common)
+    kept = {"cache": cache, "max_bad": max_bad}
+    stream, steps = training(
+        recipe, found, seed, steps_per_epoch, first_epoch, updates, **kept
+    )  # first, because it tells of the larger cache
+    fixed = {"crop": recipe.crop, "seed": seed, "fixed": True, "max_bad": max_bad}
+    pairs = {"scale": recipe.scale, **fixed}
     validation = None
     if found.validation:
         validation = datasets.paired(
-            found.validation,
-            scale=recipe.scale,
-            shuffle=False,
-            flip=False,
-            fixed=True,
-            **{**common, "batch": 1},
+            found.validation, shuffle=False, flip=False, cache=cache, **pairs
         )
-        fixed = validation
-    chosen = list(fixed.unbatch().take(SAMPLES).as_numpy_iterator())
+        shown = validation
+    elif recipe.trainer == "CycleGAN":
+        shown = datasets.unpaired(found.blurred, found.sharp, **pairs)
+    elif found.pairs:
+        shown = datasets.paired(found.pairs, **pairs)
+    else:
+        shown = datasets.synthetic(found.sharp, **_camera(recipe), **fixed)
+    chosen = list(shown.unbatch().take(SAMPLES).as_numpy_iterator())
     partners = validation is not None or recipe.trainer != "CycleGAN"
     samples = [pair[0] for pair in chosen], [pair[1] for pair in chosen] if partners else None
-    return Feed(training, validation, steps, samples)
+    return Feed(stream, validation, steps, samples)
 
 
-def _paired(recipe, found, steps, begin, common):
-    """Makes the stream of pairs, of photographs blurred at random, or of both mixed.
+def training(
+    recipe,
+    found,
+    seed=0,
+    steps_per_epoch=None,
+    first_epoch=0,
+    updates=0,
+    *,
+    cache=False,
+    max_bad=10,
+):
+    """Makes the stream that a run trains on, which `feed` makes with those beside it.
+
+    Args:
+        recipe: A `recipes.Recipe`: its trainer, crop, batch, scale, crops an image, mix, and what
+            the camera does that blurs photographs.
+        found: As in `feed`.
+        seed: As in `feed`.
+        steps_per_epoch: As in `feed`.
+        first_epoch: As in `feed`.
+        updates: As in `feed`.
+        cache: True keeps decoded images in memory, a folder there; see `datasets.paired`.
+        max_bad: Images that may turn out unusable before training stops.
 
     Returns:
-        The stream, the steps of an epoch or None, and a stream that repeats the same crops.
+        The stream, and the steps of an epoch, None for one pass over the stream.
+
+    Raises:
+        DatasetError: As `feed` says.
     """
-    mixing = bool(found.pairs and found.sharp)
-    repeat = mixing or steps is not None
+    crops = recipe.crops_per_image
+    common = {
+        **{"crop": recipe.crop, "batch": recipe.batch, "seed": seed},
+        **{"crops_per_image": crops, "cache": cache, "max_bad": max_bad},
+    }
+    mixing = recipe.trainer != "CycleGAN" and bool(found.pairs and found.sharp)
+    common["repeat"] = repeat = mixing or steps_per_epoch is not None
+
+    def begin(count):
+        # A stream that repeats counts passes over its own images, which are not the run's epochs.
+        return math.ceil(updates * recipe.batch / (count * crops)) if repeat else first_epoch
+
+    if recipe.trainer == "CycleGAN":
+        sides = found.blurred, found.sharp
+        first = begin(max(map(len, sides)))
+        stream = datasets.unpaired(*sides, scale=recipe.scale, first_epoch=first, **common)
+        return stream, steps_per_epoch
     streams = []
     if found.sharp:
-        first = begin(len(found.sharp), repeat)
-        streams.append(datasets.synthetic(found.sharp, repeat=repeat, first_epoch=first, **common))
-        fixed = datasets.synthetic(found.sharp, fixed=True, **common)
+        first = begin(len(found.sharp))
+        camera = _camera(recipe)
+        streams.append(datasets.synthetic(found.sharp, first_epoch=first, **camera, **common))
     if found.pairs:
-        first = begin(len(found.pairs), repeat)
-        options = {"scale": recipe.scale, **common}
-        streams.append(datasets.paired(found.pairs, repeat=repeat, first_epoch=first, **options))
-        fixed = datasets.paired(found.pairs, fixed=True, **options)
+        first = begin(len(found.pairs))
+        streams.append(
+            datasets.paired(found.pairs, scale=recipe.scale, first_epoch=first, **common)
+        )
     if not mixing:
-        return streams[0], steps, fixed
+        return streams[0], steps_per_epoch
     ratio = recipe.synthetic_to_real
-    seed = common["seed"] + begin(len(found.pairs), False)
     # One pass over the pairs, with the synthetic crops between them.
-    steps = steps or math.ceil(len(found.pairs) * sum(ratio) / ratio[1] / recipe.batch)
-    return datasets.mix(streams, ratio, seed=seed), steps, fixed
+    whole = math.ceil(len(found.pairs) * crops * sum(ratio) / ratio[1] / recipe.batch)
+    mixed = datasets.mix(streams, ratio, seed=seed + first_epoch)
+    return mixed, steps_per_epoch or whole
 
 
-def _unpaired(recipe, found, steps, begin, common):
-    """Makes the stream of photographs that do not belong together; returns as `_paired`."""
-    sides = found.blurred, found.sharp
-    repeat = steps is not None
-    first = begin(max(map(len, sides)), repeat)
-    options = {"scale": recipe.scale, **common}
-    training = datasets.unpaired(*sides, repeat=repeat, first_epoch=first, **options)
-    return training, steps, datasets.unpaired(*sides, fixed=True, **options)
+def _camera(recipe):
+    """What the camera does to photographs that are blurred at random."""
+    names = ("rotation", "grid", "highlights", "shot_noise", "read_noise")
+    return {name: getattr(recipe, name) for name in names} | {"jpeg": recipe.jpeg or None}

@@ -13,8 +13,11 @@ import keras
 from deblur_keras import __version__, feeds, generators, images, recipes
 from deblur_keras.trainers import callbacks as cb
 
-# Where the data lie may change between two parts of a run; what was trained how may not.
-_MAY_CHANGE = ("epochs", "sample_every", "data", "photographs", "blurred", "validation", "vgg")
+# Where data lie and are kept may change between two parts of a run; what was trained how may not.
+_MAY_CHANGE = (
+    *("epochs", "sample_every", "data", "photographs", "blurred", "validation", "vgg"),
+    *("cache", "max_bad"),
+)
 
 
 class RunError(ValueError):
@@ -32,6 +35,8 @@ class RunConfig:
         vgg: File of VGG weights for the perceptual loss; Keras's own if not given.
         sample_every: Generator updates between two sheets in ``samples/``.
         seed: Seed of weights, data and dropout.
+        cache: Where decoded images are kept: True for memory, or a folder; see `datasets.paired`.
+        max_bad: Images that may turn out unusable before training stops.
     """
 
     recipe: recipes.Recipe
@@ -40,6 +45,8 @@ class RunConfig:
     vgg: str | None = None
     sample_every: int = 500
     seed: int = 0
+    cache: bool | str = False
+    max_bad: int = 10
 
     def values(self):
         """Returns the configuration as plain values: what ``config.json`` keeps."""
@@ -48,7 +55,7 @@ class RunConfig:
         return {"recipe": recipe, **dataclasses.asdict(self.sources), **values}
 
 
-_PLAIN = ("steps_per_epoch", "vgg", "sample_every", "seed")
+_PLAIN = ("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad")
 _SOURCES = tuple(field.name for field in dataclasses.fields(feeds.Sources))
 
 
@@ -92,7 +99,11 @@ def train(config, directory, verbose="auto", resume=False):
             f"larger --epochs than {recipe.epochs}."
         )
     updates = int(trainer.generator_optimizer.iterations.numpy())
-    feed = feeds.feed(recipe, found, config.seed, config.steps_per_epoch, first_epoch, updates)
+    feed = feeds.feed(
+        *(recipe, found, config.seed, config.steps_per_epoch, first_epoch, updates),
+        cache=config.cache,
+        max_bad=config.max_bad,
+    )
     # From here on the folder is a run that --resume can continue, whatever happens.
     if not resume:
         state.save()

@@ -164,9 +164,7 @@ def test_images_of_prepared_datasets_are_as_those_of_files(sides, tmp_path, cach
     with pytest.raises(DatasetError, match=r"1 of 7 blurred .* 002 sharp in .*sharp\.tfrecord"):
         datasets.unpaired([*both[0], both[1][2]], both[1], crop=16)
     both[1][3] = dataclasses.replace(both[1][3], offset=0)
-    with pytest.raises(
-        tf.errors.OpError, match=r"last one: 003 sharp in .*sharp\.tfrecord: no"
-    ):
+    with pytest.raises(tf.errors.OpError, match=r"last one: 003 sharp in .*sharp\.tfrecord: no"):
         list(datasets.unpaired(*both, crop=16, max_bad=0))
 
 

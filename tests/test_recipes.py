@@ -114,6 +114,18 @@ def test_overrides_leave_the_recipe_alone_and_say_what_was_set():
     assert recipe.override({"batch": 1}) == recipe
 
 
+def test_what_a_camera_does_is_a_number_or_a_range():
+    changed = recipes.get("deblurgan").override(
+        {"rotation": 1, "highlights": [1, 4], "shot_noise": 0.02, "jpeg": [75, 90]}
+    )
+    assert (changed.rotation, changed.highlights, changed.shot_noise) == (1.0, (1.0, 4.0), 0.02)
+    assert changed.jpeg == (75, 90) and changed.override({"jpeg": 0}).jpeg == 0
+    assert recipes.get("deblurgan").override(tomllib.loads(changed.to_toml())) == changed
+    assert changed.override({"rotation": 0, "grid": 3}).grid == 3
+    with pytest.raises(recipes.RecipeError, match="Unknown field of the recipe 'cyclegan'"):
+        recipes.get("cyclegan").override({"rotation": 1})  # it blurs nothing itself
+
+
 def test_another_kind_starts_from_its_own_defaults():
     changed = recipes.get("deblurgan").override({"generator": {"kind": "dense", "filters": 8}})
     assert changed.generator.options == {
@@ -158,6 +170,17 @@ def test_another_kind_starts_from_its_own_defaults():
         ({"learning_rate": float("inf")}, "a finite number above 0"),
         ({"synthetic_to_real": [float("inf"), 1]}, "two finite numbers"),
         ({"beta_1": 1}, "below 1"),
+        ({"crops_per_image": 0}, "crops_per_image must be a whole number of at least 1"),
+        ({"rotation": 1, "grid": 2}, "rotation and grid exclude each other.*received 1 and 2"),
+        ({"rotation": 46}, "rotation must be a finite number of at least 0 and at most 45"),
+        ({"grid": 10}, "grid must be a whole number of at least 1 and at most 9"),
+        ({"highlights": 0.5}, "highlights must be a finite number of at least 1"),
+        ({"highlights": [4, 1]}, r"or \[low, high\] of such; received \[4, 1\]"),
+        ({"shot_noise": [0.1]}, "shot_noise must be"),
+        ({"jpeg": 101}, "jpeg must be 0 for none, a whole number of at least 1 and at most 100"),
+        ({"jpeg": [0, 80]}, "jpeg must be"),
+        ({"jpeg": 80.5}, "jpeg must be"),
+        ({"jpeg": False}, "jpeg must be"),
     ],
 )
 def test_wrong_overrides_are_explained(changes, message):

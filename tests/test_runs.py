@@ -8,7 +8,7 @@ import pytest
 import skimage.data
 from click.testing import CliRunner
 
-from deblur_keras import Restorer, blur, feeds, images, recipes, runs, trainers
+from deblur_keras import Restorer, blur, datasets, feeds, images, recipes, runs, trainers
 from deblur_keras.cli import main
 from deblur_keras.datasets import archives, catalog
 
@@ -105,6 +105,70 @@ def test_pairs_and_photographs_are_mixed_two_to_one(photographs):
     assert feed.steps == 4 * 3
     assert feed.validation.cardinality().numpy() == 1
     assert next(iter(feed.training))[0].shape == (1, 16, 16, 3)
+
+
+CAMERA = {
+    **{"rotation": 2.0, "highlights": (1.0, 4.0), "shot_noise": 0.02},
+    **{"read_noise": (0.0, 0.01), "jpeg": (60, 90)},
+}
+
+
+def same(first, second, batches):
+    for one, other in zip(first.take(batches), second.take(batches), strict=True):
+        for side, expected in zip(one, other, strict=True):
+            np.testing.assert_array_equal(side, expected)
+
+
+@pytest.mark.parametrize("camera", [{}, CAMERA, {"grid": 2}])
+def test_photographs_are_blurred_as_the_recipe_says(camera, photographs):
+    recipe = recipes.get("deblurgan").override({"crop": 16, "crops_per_image": 2, **camera})
+    found = feeds.find(recipe, feeds.Sources(photographs=str(photographs / "sharp")))
+    feed = feeds.feed(recipe, found, seed=3)
+    assert len(feed.training) == 2 * 5
+    expected = datasets.synthetic(
+        photographs / "sharp", crop=16, seed=3, crops_per_image=2, **camera
+    )
+    same(feed.training, expected, 10)
+    fixed = datasets.synthetic(photographs / "sharp", crop=16, seed=3, fixed=True, **camera)
+    samples = zip(*feed.samples, strict=True)
+    np.testing.assert_array_equal(list(samples), [*fixed.unbatch().as_numpy_iterator()])
+
+
+def test_several_crops_an_image_make_epochs_longer(photographs):
+    changes = {"crop": 16, "scale": 1.0, "batch": 2, "crops_per_image": 3}
+    recipe = recipes.get("deblurgan").override(changes)
+    pairs = feeds.Sources(str(photographs / "pairs"))
+    both = feeds.Sources(str(photographs / "pairs"), str(photographs / "sharp"))
+    assert len(feeds.feed(recipe, feeds.find(recipe, pairs)).training) == 4 * 3 / 2
+    assert feeds.feed(recipe, feeds.find(recipe, both)).steps == 4 * 3 * 3 / 2
+    # Twelve updates are two passes over the pairs, three crops of each in both.
+    found = feeds.find(recipe, pairs)
+    later, _ = feeds.training(recipe, found, steps_per_epoch=12, first_epoch=1, updates=12)
+    third, _ = feeds.training(recipe, found, first_epoch=2)
+    same(later, third, 6)
+
+
+@pytest.mark.parametrize("name", ["deblurgan", "cyclegan"])
+@pytest.mark.parametrize("cache", [True, "folder"])
+def test_a_cache_changes_no_crop_and_holds_validation_too(
+    name, cache, photographs, tmp_path, caplog
+):
+    recipe = recipes.get(name).override({"crop": 16, "scale": 1.0, "batch": 2})
+    found = feeds.find(recipe, feeds.Sources(str(photographs / "pairs")))
+    place = str(tmp_path / "cache") if cache == "folder" else cache
+    with caplog.at_level("INFO"):
+        cached = feeds.feed(recipe, found, cache=place)
+    # Of a CycleGAN each side is cached by itself.
+    told = [record.getMessage().partition(" takes ")[0] for record in caplog.records]
+    where = f"in {place}" if cache == "folder" else "in memory"
+    training = ["4 pairs"] if name == "deblurgan" else ["4 photographs"] * 2
+    assert told == [f"caching {what} {where}" for what in [*training, "1 pair"]]
+    plain = feeds.feed(recipe, found)
+    for _ in range(2):
+        same(cached.training, plain.training, 2)
+        same(cached.validation, plain.validation, 1)
+    if cache == "folder":
+        assert len(list(tmp_path.glob("cache/*.npy"))) == (5 if name == "deblurgan" else 9)
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,8 @@ def checked(name, value):
         RecipeError: If the value is out of range or of another type.
 
     Example:
-        >>> checked("learning_rate", 1), checked("synthetic_to_real", [2, 1])
-        (1.0, (2, 1))
+        >>> checked("learning_rate", 1), checked("synthetic_to_real", [2, 1]), checked("jpeg", 80)
+        (1.0, (2, 1), 80)
     """
     convert, test, expected = FIELDS[name]
     if not test(value):
@@ -118,16 +118,33 @@ def _number(least, most=math.inf, above=False, below=False):
     return float, test, expected
 
 
-def _whole(least):
+def _whole(least, most=math.inf):
     def test(value):
-        return isinstance(value, int) and _is_number(value) and value >= least
+        return isinstance(value, int) and _is_number(value) and least <= value <= most
 
-    return int, test, f"a whole number of at least {least}"
+    expected = f"a whole number of at least {least}"
+    return int, test, expected if most == math.inf else f"{expected} and at most {most}"
 
 
 def _is_ratio(value):
     test = _number(0, above=True)[1]
     return isinstance(value, list | tuple) and len(value) == 2 and all(map(test, value))
+
+
+def _span(off, least, most, whole=False):
+    """A number, or two between which one is drawn each time; also the number that is off."""
+    convert, test, expected = _whole(least, most) if whole else _number(least, most)
+
+    def is_span(value):
+        if isinstance(value, list | tuple):
+            return len(value) == 2 and all(map(test, value)) and value[0] <= value[1]
+        return test(value) or (type(value) is int and value == off)
+
+    def as_span(value):
+        return tuple(map(convert, value)) if isinstance(value, list | tuple) else convert(value)
+
+    none = f"{off} for none, " if off < least else ""
+    return as_span, is_span, f"{none}{expected}, or [low, high] of such"
 
 
 # How a field is converted, what it must be, and how that is said. SSIM needs crops of 11 pixels,
@@ -154,5 +171,12 @@ FIELDS = {
     "batch": _whole(1),
     "crop": _whole(16),
     "scale": _number(0, most=4, above=True),
+    "crops_per_image": _whole(1),
     "synthetic_to_real": (tuple, _is_ratio, "two finite numbers above 0, such as [2, 1]"),
+    "rotation": _number(0, most=45),
+    "grid": _whole(1, most=9),
+    "highlights": _span(1, least=1, most=1000),
+    "shot_noise": _span(0, least=0, most=1),
+    "read_noise": _span(0, least=0, most=1),
+    "jpeg": _span(0, least=1, most=100, whole=True),
 }

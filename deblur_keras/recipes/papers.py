@@ -75,6 +75,18 @@ _NO_VARIATION = chosen(0.0, "no such term is mentioned")
 _ADVERSARIAL_WEIGHT = paper(1.0, "total loss: the adversarial loss has no factor")
 _MIX = chosen((2, 1), "not stated; DeblurGAN's, and used only where both kinds of data are given")
 
+_ONE_CROP = chosen(1, "one crop for each visit to a photograph; more save decoding")
+# What only photographs that are blurred at random go through.
+_OFF = "off: not said of the training data, nor in DeblurGAN's code"
+_CAMERA = {
+    "rotation": chosen(0.0, _OFF),
+    "grid": chosen(1, _OFF),
+    "highlights": chosen(1.0, _OFF),
+    "shot_noise": chosen(0.0, _OFF),
+    "read_noise": chosen(0.0, _OFF),
+    "jpeg": chosen(0, _OFF),
+}
+
 _DEBLURGAN_GENERATOR = {
     "filters": code(64, "ngf 64"),
     "blocks": paper(9, "section 3.2: 'nine residual blocks'"),
@@ -128,7 +140,9 @@ DEBLURGAN = recipe(
     batch=paper(1, "section 5: 'empirically better results on validation'"),
     crop=paper(256, "section 5"),
     scale=paper(0.5, "section 5: 'downscaled by a factor of two'"),
+    crops_per_image=_ONE_CROP,
     synthetic_to_real=paper((2, 1), "section 5: DeblurGAN-Comb"),
+    **_CAMERA,
     reported=(
         Reported(
             "GoPro",
@@ -221,7 +235,9 @@ SHARINGAN = recipe(
     scale=paper(
         0.5, "section 3.3: 'downsampled by a factor of 2'; before the crop, as in DeblurGAN"
     ),
+    crops_per_image=_ONE_CROP,
     synthetic_to_real=_MIX,
+    **_CAMERA,
     reported=(
         Reported(
             "300 images of its own",
@@ -299,7 +315,9 @@ DEBLURGAN_LIGHT = recipe(
     batch=paper(16, "section II.B: batch_size = 16"),
     crop=paper(256, "section III: 'random crops of size 256x256'"),
     scale=chosen(1.0, "no reduction is mentioned"),
+    crops_per_image=_ONE_CROP,
     synthetic_to_real=_MIX,
+    **_CAMERA,
     reported=(
         Reported(
             "216 images",
@@ -368,6 +386,7 @@ CYCLEGAN = recipe(
     batch=paper(1, "section II.A.1: batch_size = 1"),
     crop=paper(256, "section II.A.1"),
     scale=chosen(1.0, "the paper's photographs have 256x256 pixels; for GoPro 0.5 suits"),
+    crops_per_image=_ONE_CROP,
     reported=(
         Reported(
             "216 images",
@@ -445,7 +464,9 @@ DENSE_DEBLURGAN = recipe(
     batch=paper(4, "section 4: 'each round of iteration 4 for the number of images'"),
     crop=paper(256, "section 4"),
     scale=chosen(1.0, "section 4 crops images of 1280 pixels; no reduction is mentioned"),
+    crops_per_image=_ONE_CROP,
     synthetic_to_real=_MIX,
+    **_CAMERA,
     reported=(
         Reported("GoPro", psnr=27.19, ssim=0.82, note="Table 1; which SSIM and size is not stated"),
         Reported("GoPro, DeblurGAN", psnr=26.38, ssim=0.73, note="Table 1, for comparison"),
@@ -515,7 +536,9 @@ DEBLURGAN_BCE = recipe(
     batch=paper(16, "section 4.1"),
     crop=paper(256, "section 4.1: 256x256; whether cropped or resized is not stated"),
     scale=chosen(1.0, "no reduction is mentioned"),
+    crops_per_image=_ONE_CROP,
     synthetic_to_real=_MIX,
+    **_CAMERA,
     reported=(
         Reported(
             "GoPro",

@@ -87,7 +87,15 @@ class Recipe:
         batch: Crops an update.
         crop: Side of the crops in pixels.
         scale: Factor by which real photographs are reduced first.
+        crops_per_image: Crops of each photograph that is decoded, as `datasets.paired` makes them.
         synthetic_to_real: Synthetic and real crops, where both kinds of data are given.
+        rotation: Degrees that the camera rolls in synthetic blur, as `datasets.synthetic` makes it;
+            so are those below, which like it are off unless set.
+        grid: Kernels along each side of a photograph.
+        highlights: How bright white was, a number or ``(low, high)``, as all below.
+        shot_noise: Noise in white.
+        read_noise: Noise in black.
+        jpeg: Quality of a JPEG; 0 for none.
         data: What the paper trained on.
         reported: What the paper reports, a tuple of `Reported`.
         notes: Where the paper contradicts itself, its figures or its code, a tuple of texts.
@@ -122,6 +130,7 @@ class Recipe:
     batch: int
     crop: int
     scale: float
+    crops_per_image: int
     data: str
     reported: tuple
     notes: tuple
@@ -133,6 +142,12 @@ class Recipe:
     identity_weight: float | None = None
     pool_size: int | None = None
     synthetic_to_real: tuple | None = None
+    rotation: float | None = None
+    grid: int | None = None
+    highlights: float | tuple | None = None
+    shot_noise: float | tuple | None = None
+    read_noise: float | tuple | None = None
+    jpeg: int | tuple | None = None
     sources: Mapping = dataclasses.field(default_factory=dict)
 
     def settable(self):
@@ -157,7 +172,8 @@ class Recipe:
             A `Recipe`, whose ``sources`` say which fields were set.
 
         Raises:
-            RecipeError: If a field or an option is unknown (with the valid ones) or out of range.
+            RecipeError: If a field or an option is unknown (with the valid ones) or out of range,
+                or if two exclude each other.
         """
         fields, sources = {}, dict(self.sources)
         for name, value in changes.items():
@@ -170,7 +186,13 @@ class Recipe:
                 fields[name] = checks.checked(name, value)
                 if fields[name] != before:
                     sources[name] = Source(GIVEN, f"was {before!r}")
-        return self._settled(fields, sources)
+        settled = self._settled(fields, sources)
+        if settled.rotation and settled.grid > 1:
+            raise checks.RecipeError(
+                f"rotation and grid exclude each other: set rotation = 0 or grid = 1; received "
+                f"{settled.rotation:g} and {settled.grid}."
+            )
+        return settled
 
     def _settled(self, fields, sources):
         """Makes the recipe with these fields, and brings along what follows from them."""

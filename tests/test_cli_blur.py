@@ -118,12 +118,14 @@ def test_a_grid_of_kernels_is_shown_as_one(photos, tmp_path):
     assert len({part.tobytes() for part in parts}) == 4
 
 
-def test_values_given_several_times_are_picked_from(photos, tmp_path):
-    options = ["--jpeg", 40, "--jpeg", 90, "--highlights", 1, "--highlights", 4]
+def test_ranges_are_drawn_from(photos, tmp_path):
+    options = ["--jpeg", "40-90", "--highlights", "1-4", "--read-noise", "1e-3-.01"]
     run(photos, "-o", tmp_path / "pairs", "--count", 8, *options)
     rows = table(tmp_path / "pairs")
-    assert {row["jpeg"] for row in rows} == {"40", "90"}
-    assert {row["highlights"] for row in rows} == {"1.0", "4.0"}
+    for name, low, high in (("jpeg", 40, 90), ("highlights", 1, 4), ("read_noise", 0.001, 0.01)):
+        values = [float(row[name]) for row in rows]
+        assert len(set(values)) > len(values) / 2
+        assert low <= min(values) < (low + high) / 2 < max(values) <= high
     assert {row["shot_noise"] for row in rows} == {"0.0"}
 
 
@@ -298,6 +300,9 @@ def test_nothing_to_do(tmp_path):
         ["--highlights", 0.5],
         ["--shot-noise", "nan"],
         ["--jpeg", 0],
+        ["--jpeg", 80.5],
+        ["--jpeg", "90-75"],
+        ["--highlights", "1-many"],
     ],
 )
 def test_numbers_out_of_range_are_wrong_usage(photos, tmp_path, options):

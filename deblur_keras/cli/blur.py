@@ -13,21 +13,12 @@ import click
 from deblur_keras import __version__
 from deblur_keras.cli.blur_table import LATER, TABLE, Recipe, read_table, write_table
 from deblur_keras.cli.console import console, duration, fail, printable, progress
+from deblur_keras.cli.feeding import Number, camera_options
 
 _ITERATIONS = 2000  # points of a trajectory
 _SMALLEST_KERNEL = 64  # the authors' canvas
 _SHOWN = 3  # points a side at which the kernels of a rolling camera are shown
 _TREES = ("blur", "sharp", "kernels")
-
-
-class _Number(click.FloatRange):
-    """A float range without NaN, which every comparison lets through."""
-
-    def convert(self, value, parameter, context):
-        number = super().convert(value, parameter, context)
-        if math.isnan(number):
-            self.fail(f"{value} is no number.", parameter, context)
-        return number
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,7 +47,7 @@ class _Number(click.FloatRange):
 )
 @click.option(
     "--max-length",
-    type=_Number(0, 4000, min_open=True),
+    type=Number(0, 4000, min_open=True),
     default=60.0,
     show_default=True,
     help="Length of the camera's path in pixels, at full exposure.",
@@ -64,7 +55,7 @@ class _Number(click.FloatRange):
 @click.option(
     "--exposure",
     "exposures",
-    type=_Number(0, 1, min_open=True),
+    type=Number(0, 1, min_open=True),
     multiple=True,
     help="Part of the path that is exposed; give it several times to pick from several.  "
     "[default: 0.1, 0.5, 1.0]",
@@ -72,69 +63,26 @@ class _Number(click.FloatRange):
 @click.option(
     "--intensity",
     "intensities",
-    type=_Number(0, 1),
+    type=Number(0, 1),
     multiple=True,
     help="Strength of the shake, from 0 (a straight line); give it several times to pick from "
     "several.  [default: the six from 0.003 to 0.01 of DeblurGAN's authors]",
 )
 @click.option(
     "--gamma",
-    type=_Number(0, 100, min_open=True),
+    type=Number(0, 100, min_open=True),
     default=2.2,
     show_default=True,
     help="Light is level ** gamma; 1 blurs the grey levels themselves.",
 )
 @click.option(
     "--noise",
-    type=_Number(0, 255),
+    type=Number(0, 255),
     default=0.0,
     show_default=True,
     help="Standard deviation of Gaussian noise on the blurred photograph, in grey levels of 255.",
 )
-@click.option(
-    "--rotation",
-    type=_Number(0, 45),
-    default=0.0,
-    show_default=True,
-    help="Degrees that the camera rolls besides, forth and back added up, so that blur grows "
-    "towards the corners; 1 is a shaky hand.",
-)
-@click.option(
-    "--grid",
-    type=click.IntRange(1, 9),
-    default=1,
-    show_default=True,
-    help="Kernels along each side of the photograph, blended in between: blur that differs from "
-    "place to place.",
-)
-@click.option(
-    "--highlights",
-    type=_Number(1, 1000),
-    multiple=True,
-    help="How many times brighter than white the white parts really were, so that they leave "
-    "streaks: 2 to 5 by day, 10 for lamps at night. This and the three below may be given several "
-    "times, to pick from.  [default: 1]",
-)
-@click.option(
-    "--shot-noise",
-    type=_Number(0, 1),
-    multiple=True,
-    help="The sensor's noise in white light, as a part of white; 0.03 is visible, 0.1 much.  "
-    "[default: 0]",
-)
-@click.option(
-    "--read-noise",
-    type=_Number(0, 1),
-    multiple=True,
-    help="The sensor's noise in black; 0.005 is visible, 0.02 much.  [default: 0]",
-)
-@click.option(
-    "--jpeg",
-    type=click.IntRange(1, 100),
-    multiple=True,
-    help="Quality of a JPEG that the blurred photograph goes through; it is kept as PNG all the "
-    "same.  [default: none]",
-)
+@camera_options("off")
 @click.option(
     "--faithful",
     is_flag=True,
@@ -162,8 +110,8 @@ def blur(context, folder, output, table, overwrite, **options):
         deblur-keras blur photos/ -o pairs/
         deblur-keras blur photos/ -o pairs/ --count 4 --seed 7 --noise 2
         deblur-keras blur photos/ -o long/ --max-length 120 --exposure 1
-        deblur-keras blur photos/ -o real/ --rotation 1 --highlights 1 --highlights 4 \\
-            --shot-noise 0.02 --read-noise 0.004 --jpeg 75 --jpeg 90
+        deblur-keras blur photos/ -o real/ --rotation 1 --highlights 1-4 --shot-noise 0.02 \\
+            --read-noise 0.004 --jpeg 75-90
         deblur-keras blur photos/ -o again/ --from-csv pairs/blur.csv
     """  # noqa: D301 - click wants the real \b
     if folder.resolve().is_relative_to(output.resolve()):
@@ -228,22 +176,24 @@ def _new_recipes(
 
 
 def _pick(generator, camera):
-    """One of each of the values that were given several times; the recipe's own where none was."""
+    """One of each range, and what is no range; the recipe's own where nothing was given."""
     picked = {}
     for name, value in camera.items():
         if not isinstance(value, tuple):
             picked[name] = value
-        elif value:
-            picked[name] = value[generator.integers(len(value))]
-    return picked
+        elif name == "jpeg":
+            picked[name] = int(generator.integers(*value, endpoint=True))
+        else:
+            picked[name] = float(generator.uniform(*value))
+    return {name: value for name, value in picked.items() if value is not None}
 
 
 def _refuse_contradictions(options):
-    given = [name for name in LATER if options[name] not in (getattr(Recipe, name), ())]
+    given = [name for name in LATER if options[name] is not None]
     if options["faithful"] and given:
         names = ", ".join("--" + name.replace("_", "-") for name in given)
         raise click.UsageError(f"--faithful is the authors' picture alone; leave out {names}")
-    if options["rotation"] and options["grid"] > 1:
+    if options["rotation"] and (options["grid"] or 1) > 1:
         raise click.UsageError("give --rotation or --grid, not both")
 
 

@@ -28,18 +28,21 @@ class Source(click.ParamType):
             return self.fail(str(error), param, ctx)
 
 
+blur_option = click.option(
+    "--blur",
+    type=click.Choice(["blur", "blur_gamma"]),
+    default="blur",
+    show_default=True,
+    help="Blurred side of GoPro: averaged as stored, or in linear light.",
+)
+"""Adds --blur to a command that reads pairs."""
+
 _OPTIONS = (
     click.option(
         "--split",
         help="Sub-folder to score, such as test.  [default: test where there is one]",
     ),
-    click.option(
-        "--blur",
-        type=click.Choice(["blur", "blur_gamma"]),
-        default="blur",
-        show_default=True,
-        help="Blurred side of GoPro: averaged as stored, or in linear light.",
-    ),
+    blur_option,
     click.option(
         "--scale",
         type=click.FloatRange(0, 1, min_open=True),

@@ -2,14 +2,17 @@
 
 import csv
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from deblur_keras import datasets, images, sheets
+from deblur_keras import datasets, images, runs, sheets
+from deblur_keras.cli import main
 from deblur_keras.cli.data import data as command
+from deblur_keras.datasets import archives, catalog
 
 
 def run(*arguments):
@@ -202,6 +205,74 @@ def test_pairs_and_photographs_mixed(folder, tmp_path, drawn):
     assert sum("train_scene/" in place for place in places) == 24 - synthetic
 
 
+@pytest.mark.parametrize(
+    ("recipe", "options", "batches"),
+    [
+        ("sharingan", ["--photographs", "{scene}/sharp", "--grid", 2, "--jpeg", "50-90"], 12),
+        ("deblurgan-bce", ["--crops-per-image", 3, "--set", "batch=5", "--cache", "memory"], 2),
+        ("cyclegan", ["--batch", 3, "--max-bad", 2], 2),
+        ("cyclegan", ["--blurred", "{scene}/blur", "--config", "{config}"], 4),
+    ],
+)
+def test_the_sheet_shows_what_train_is_fed_with(
+    recipe, options, batches, folder, tmp_path, drawn, monkeypatch
+):
+    """The same options, given to both commands."""
+    places = {"scene": folder / "test" / "test_scene", "config": tmp_path / "mine.toml"}
+    places["config"].write_text("batch = 2")
+    options = [str(option).format(**places) for option in options]
+    options += ["--crop", "32", "--scale", "1", "--seed", "4"]
+    result = run("show", folder, "-o", tmp_path / "s.png", "--recipe", recipe, *options)
+    assert result.exit_code == 0, result.output
+    examples, _ = cells_and_captions(drawn[0])
+    fed = []
+
+    def keep(configured, *_, **__):
+        found = runs.feeds.find(configured.recipe, configured.sources)
+        kept = {"cache": configured.cache, "max_bad": configured.max_bad}
+        fed.append(runs.feeds.feed(configured.recipe, found, configured.seed, **kept).training)
+
+    monkeypatch.setattr(runs, "train", keep)
+    arguments = ["train", recipe, "--data", str(folder), "-o", str(tmp_path / "run"), *options]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    stream = fed[0].take(batches).unbatch().as_numpy_iterator()
+    expected = [[images.to_uint8(side) for side in both] for both in stream]
+    np.testing.assert_array_equal(examples, expected)
+
+
+def test_strangers_have_a_place_each(folder, tmp_path, drawn):
+    given = ["--recipe", "cyclegan", "--scale", 1, "--crop", 40, "--split", "test"]
+    result = run("show", folder, "-o", tmp_path / "s.png", *given)
+    assert result.exit_code == 0, result.output
+    rows, _, captions, _ = drawn[0]
+    cells = [cell for row in rows for cell in row]
+    places = [text for row in captions for text in row]
+    assert len(cells) == 2 * 4
+    scene = folder / "test" / "test_scene"
+    for number, (cell, place) in enumerate(zip(cells, places, strict=True)):
+        side = ("blur", "sharp")[number % 2]
+        name = place.rpartition(", no. 1, ")[2].partition(" at ")[0]
+        np.testing.assert_array_equal(cell, cut(images.read(scene / side / name), place, 40))
+        assert ("batch" in place) == (side == "blur")
+
+
+def test_a_dataset_by_name(tmp_path, drawn, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv(archives.PARTIAL, "1")
+    manual = Path(archives.__file__).parent / "gopro" / "dummy_data"
+    catalog.prepare("gopro/light", tmp_path, manual)
+    for recipe in ("deblurgan", "cyclegan"):
+        given = ["--recipe", recipe, "--scale", 1, "--crop", 16, "-o", tmp_path / f"{recipe}.png"]
+        result = run("show", "gopro/light", *given)
+        assert result.exit_code == 0, result.output
+        _, places = cells_and_captions(drawn.pop())
+        assert len({place.partition(" at ")[0] for place in places}) == 4
+        assert all(place.startswith("GOPR000") for place in places)
+    result = run("show", "gopro/lite", "-o", tmp_path / "s.png")
+    assert result.exit_code == 2 and "Did you mean gopro/light?" in result.output
+
+
 def test_crops_that_are_no_part_of_a_file_have_no_place(folder, tmp_path, drawn):
     result = run("show", folder, "-o", tmp_path / "s.png", "--crop", 256)  # reflected beyond 64x48
     assert result.exit_code == 0, result.output
@@ -215,6 +286,14 @@ def test_what_show_refuses(folder, tmp_path):
     assert result.exit_code == 2
     assert "nothing to show" in result.output
     assert run("show", folder, "-o", tmp_path / "s.gif").exit_code == 2
+    for options, message in (
+        (["--recipe", "cycelgan"], "Did you mean 'cyclegan'?"),
+        (["--crop", 8], "at least 16"),
+        (["--jpeg", 80], "no photographs that would be blurred"),
+    ):
+        result = run("show", folder, "-o", tmp_path / "s.png", *options)
+        assert result.exit_code == 2
+        assert message in result.output
     (tmp_path / "s.png").write_bytes(b"mine")
     result = run("show", folder, "-o", tmp_path / "s.png")
     assert result.exit_code == 1

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -171,6 +172,62 @@ def test_a_cache_changes_no_crop_and_holds_validation_too(
         assert len(list(tmp_path.glob("cache/*.npy"))) == (5 if name == "deblurgan" else 9)
 
 
+def test_what_streams_can_do_is_recorded_and_used_again(photographs, tmp_path, caplog):
+    run, cache = tmp_path / "run", tmp_path / "cache"
+    result = call(
+        *["--data", photographs / "pairs", "--photographs", photographs / "sharp", "-o", run],
+        *[*SMALL, "--epochs", 1, "--batch", 4, "--crops-per-image", 2, "--rotation", 1],
+        *["--highlights", "1-4", "--jpeg", "60-90", "--cache", cache, "--max-bad", 3],
+    )
+    assert result.exit_code == 0, result.output
+    assert result.output.count(f"caching 4 pairs in {cache} takes 69 kB") == 1
+    assert "caching" not in caplog.text  # where other packages print lines of their own
+    stored = json.loads((run / "config.json").read_text())
+    assert (stored["cache"], stored["max_bad"]) == (str(cache), 3)
+    expected = {"crops_per_image": 2, "rotation": 1.0, "highlights": [1.0, 4.0], "grid": 1}
+    assert expected.items() <= stored["recipe"].items()
+    assert stored["recipe"]["jpeg"] == [60, 90]
+
+    configured = runs.read_config(run)
+    assert configured.recipe.highlights == (1.0, 4.0)
+    longer = call("--resume", "-o", run, "--epochs", 2, "--max-bad", 4)
+    assert longer.exit_code == 0, longer.output
+    assert "caching 5 photographs, 5 of them there already" in longer.output
+    again = runs.read_config(run)
+    assert (again.max_bad, again.cache) == (4, str(cache))
+    # Older runs know nothing of it.
+    for name in ("cache", "max_bad", "split"):
+        del stored[name]
+    for name in ("crops_per_image", "highlights", "jpeg"):
+        del stored["recipe"][name]
+    (run / "config.json").write_text(json.dumps(stored))
+    older = runs.read_config(run)
+    assert (older.cache, older.max_bad, older.recipe.jpeg) == (False, 10, 0)
+    changed = call("--resume", "-o", run, "--epochs", 3, "--crops-per-image", 2)
+    assert changed.exit_code == 1
+    assert "crops_per_image was 1, now 2" in changed.output
+
+
+def test_more_broken_images_than_allowed_end_a_run_in_one_line(photographs, tmp_path):
+    pairs = tmp_path / "pairs"
+    shutil.copytree(photographs / "pairs", pairs)
+    for number in (1, 2):
+        broken = pairs / "train" / "scene" / "blur" / f"{number}.png"
+        broken.write_bytes(broken.read_bytes()[:600])
+    start = ["--data", pairs, *SMALL, "--epochs", 1]
+    result = call(*start, "-o", tmp_path / "run", "--max-bad", 1)
+    assert result.exit_code == 1
+    assert "another one is used in its place (1 of at most 1)" in result.output
+    (line,) = [line for line in result.output.splitlines() if line.startswith("Error: ")]
+    assert line.startswith("Error: 2 images could not be used, and max_bad allows 1; the last one")
+    assert str(pairs) in line and line.endswith("or raise max_bad")
+    assert result.output.endswith(f"{line}\n")
+    # As it says: with a higher limit the run goes on.
+    result = call("--resume", "-o", tmp_path / "run", "--max-bad", 2)
+    assert result.exit_code == 0, result.output
+    assert "epoch 1: 2 of 4 crops are of another image than planned" in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -207,11 +264,19 @@ def test_what_cannot_be_trained_is_explained(arguments, message, photographs, tm
             ["--set", "generator=compact", "--set", "generator.skip=none"],
             "The compact generator has no skip: options of the resnet one",
         ),
+        (["--cache", "disk"], "say in which folder"),
+        (["--cache", "{root}/sharp/0.png"], "is a file"),
+        (["--max-bad", -1], "--max-bad"),
+        (["--rotation", 1], "--rotation: there are no photographs that would be blurred"),
+        (["--rotation", 1, "--set", "grid=2"], "rotation and grid exclude each other"),
+        (["--shot-noise", "0.2-0.1"], "runs backwards; write 0.1-0.2"),
+        (["--jpeg", "101"], "is not within 1 to 100"),
         (["--set", "learning_rate=-1"], "learning_rate must be a finite number above 0"),
     ],
 )
 def test_wrong_options_are_wrong_usage(arguments, message, photographs, tmp_path):
-    result = call("--data", photographs / "pairs", "-o", tmp_path / "run", *arguments)
+    filled = [str(argument).format(root=photographs) for argument in arguments]
+    result = call("--data", photographs / "pairs", "-o", tmp_path / "run", *filled)
     assert result.exit_code == 2
     assert message in result.output
 

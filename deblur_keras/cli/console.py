@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging
 import os
 import sys
 import tempfile
@@ -9,6 +10,8 @@ import time
 from pathlib import Path
 
 import click
+
+import deblur_keras
 
 _LINE_SECONDS = 10.0  # between progress lines where there is no terminal to draw on
 
@@ -113,6 +116,34 @@ def duration(seconds):
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+class _Lines(logging.Handler):
+    """Prints each record as a line on standard error, whichever that is at the moment."""
+
+    def emit(self, record):
+        click.echo(printable(record.getMessage()), err=True)
+
+
+@contextlib.contextmanager
+def shown_log():
+    """Shows on standard error what the library logs while the block runs: warnings, and notes too.
+
+    Example:
+        >>> with shown_log():
+        ...     logging.getLogger("deblur_keras").info("caching 2 pairs in memory takes 3 MB")
+    """
+    logger = logging.getLogger(deblur_keras.__name__)
+    lines, level = _Lines(), logger.level
+    logger.addHandler(lines)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # other packages let the root logger print lines too
+    try:
+        yield
+    finally:
+        logger.removeHandler(lines)
+        logger.setLevel(level)
+        logger.propagate = True
 
 
 class Progress:

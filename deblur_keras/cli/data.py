@@ -1,29 +1,35 @@
 """`deblur-keras data`: prepares named datasets, checks training data, shows it as trained on."""
 
+import dataclasses
 import functools
 import itertools
 import math
+import os
 import time
 from pathlib import Path
 
 import click
 
-from deblur_keras.cli.console import console, duration, fail, import_tensorflow, printable, progress
+from deblur_keras.cli import feeding
+from deblur_keras.cli.console import (
+    console,
+    duration,
+    fail,
+    import_tensorflow,
+    printable,
+    progress,
+    shown_log,
+)
+from deblur_keras.cli.pairs import Source, blur_option
 
 _LISTED = 10  # pairs or files printed per finding; all that cannot be read
 _MOST_SCENES = 40  # lines of the table, beyond which only the report has them all
 _SEARCHED = 200  # files at most in which the crops of a sheet are looked for
 _TRIES = 1000  # places in a file, where many look alike
+_EXAMPLES = 12  # crops on a sheet
 _CELLS = 192, 480  # px, between which crops are shown pixel by pixel; smaller ones enlarged
 
 _folder = click.Path(exists=True, file_okay=False, path_type=Path)
-_blur = click.option(
-    "--blur",
-    type=click.Choice(["blur", "blur_gamma"]),
-    default="blur",
-    show_default=True,
-    help="Blurred side of GoPro: averaged as stored, or in linear light.",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -68,7 +74,7 @@ def prepare(name, manual_dir, data_dir):
 @data.command()
 @click.argument("folder", type=_folder)
 @click.option("--split", help="Sub-folder to check, such as train.  [default: all, and compared]")
-@_blur
+@blur_option
 @click.option(
     "--shift",
     type=click.FloatRange(min=0),
@@ -214,7 +220,7 @@ def _number(value, form):
 
 
 @data.command()
-@click.argument("folder", type=_folder, required=False)
+@click.argument("pairs", type=Source(), required=False)
 @click.option(
     "-o",
     "--output",
@@ -223,80 +229,81 @@ def _number(value, form):
     help="The sheet, such as batches.png.",
 )
 @click.option(
-    "--photographs",
-    type=_folder,
-    help="Folder of sharp photographs, blurred at random; with FOLDER, mixed 2:1 as in training.",
+    "--recipe",
+    default="deblurgan",
+    show_default=True,
+    help="Recipe that would be trained, as `deblur-keras recipes` lists them.",
 )
 @click.option(
     "--split", help="Sub-folder to draw from.  [default: train where there is one, as in training]"
 )
-@_blur
 @click.option(
-    "--crop",
-    type=click.IntRange(min=16),
-    default=256,
-    show_default=True,
-    help="Side of the crops in pixels.",
+    "--batches",
+    type=click.IntRange(min=1),
+    help=f"How many.  [default: as many as have {_EXAMPLES} crops]",
 )
-@click.option(
-    "--scale",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.5,
-    show_default=True,
-    help="Reduce pairs first, as `train` does; photographs are not reduced.",
-)
-@click.option(
-    "--batch", type=click.IntRange(min=1), default=4, show_default=True, help="Crops a batch."
-)
-@click.option(
-    "--batches", type=click.IntRange(min=1), default=3, show_default=True, help="How many."
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Of all that is random.",
-)
+@feeding.feed_options
 @click.option("--overwrite", is_flag=True, help="Replace OUTPUT if it exists.")
-def show(folder, output, photographs, split, blur, crop, scale, batch, batches, seed, overwrite):
+def show(pairs, output, recipe, split, batches, config, settings, overwrite, **options):
     """Draw random batches exactly as the network will see them.
 
-    With the options of `train` that concern data, these are the very batches with which it begins,
-    made by the same code; the captions say from which file and place, where that can be told.
+    PAIRS is what `train` takes as --data, a folder or the name of a dataset. With the options of
+    `train` that concern data, these are the very batches with which it begins; the captions say
+    from which file and place, where that can be told.
 
     \b
     Examples:
       deblur-keras data show GOPRO_Large -o batches.png
       deblur-keras data show pairs/ -o batches.png --scale 1 --crop 128 --batch 8
-      deblur-keras data show --photographs holiday/ -o synthetic.png
+      deblur-keras data show --photographs holiday/ -o synthetic.png --rotation 1 --jpeg 75-90
+      deblur-keras data show gopro/light -o unpaired.png --recipe cyclegan --scale 0.5
     """  # noqa: D301 - click wants the real \b
-    if folder is None and photographs is None:
-        raise click.UsageError("nothing to show: give FOLDER (pairs), --photographs, or both.")
+    from deblur_keras import recipes
+
+    try:
+        chosen = recipes.get(recipe)
+        for change in feeding.changes(config, settings, options):
+            chosen = chosen.override(change)
+    except recipes.RecipeError as error:
+        raise click.UsageError(str(error)) from error
+    if not (pairs or options["photographs"] or options["blurred"]):
+        raise click.UsageError("nothing to show: give PAIRS, --photographs, or both.")
     if output.exists() and not overwrite:
         raise fail(f"{output} exists already; choose another name, or add --overwrite.")
     import_tensorflow()
-    from deblur_keras import images, sheets
-    from deblur_keras.datasets import DatasetError, measures
+    import tensorflow as tf
+
+    from deblur_keras import feeds, images, sheets
+    from deblur_keras.datasets import DatasetError, mishaps
 
     if output.suffix.lower() not in images.SUFFIXES:
         raise click.UsageError(f"-o must end in one of {images.known_suffixes()}; got {output}")
+    sources = feeds.Sources(
+        pairs, options["photographs"], options["blurred"], blur=options["blur"], split=split
+    )
+    feeding.refuse_unused(options, sources)
+    kept = {"cache": options["cache"], "max_bad": options["max_bad"]}
+    batches = batches or max(_EXAMPLES // chosen.batch, 1)
     try:
-        stream, sources = _stream(folder, photographs, split, blur, crop, scale, batch, seed)
-        drawn = [[images.to_uint8(side.numpy()) for side in both] for both in stream.take(batches)]
-    except (DatasetError, images.ImageError, OSError) as error:
-        raise fail(error) from error
+        with shown_log():
+            found, read = _watched(feeds.find(chosen, sources))
+            stream, _ = feeds.training(chosen, found, options["seed"], **kept)
+            drawn = [
+                [images.to_uint8(side.numpy()) for side in both] for both in stream.take(batches)
+            ]
+    except (DatasetError, images.ImageError, OSError, tf.errors.OpError) as error:
+        raise fail(mishaps.reason(error)) from error
     examples = [pair for blurred, sharp in drawn for pair in zip(blurred, sharp, strict=True)]
-    places = _locate([sharp for _, sharp in examples], sources())
+    places = _places(examples, chosen, found, read)
     cells, captions = [], []
-    for index, (both, place) in enumerate(zip(examples, places, strict=True)):
-        number, within = divmod(index, batch)
-        psnr = measures.psnr(*both)
+    for index, (both, where) in enumerate(zip(examples, places, strict=True)):
+        number, within = divmod(index, chosen.batch)
         cells += both
-        captions += [f"batch {number + 1}, no. {within + 1}, PSNR {psnr:.1f} dB", place or ""]
+        captions += _captions(f"batch {number + 1}, no. {within + 1}", both, where)
     columns = 4 if len(cells) > 2 else 2
     starts = range(0, len(cells), columns)
     low, high = _CELLS
+    crop = chosen.crop
     cell = crop * math.ceil(low / crop) if crop <= high else high  # pixels stay square
     sheet = sheets.contact_sheet(
         [cells[start : start + columns] for start in starts],
@@ -312,39 +319,6 @@ def show(folder, output, photographs, split, blur, crop, scale, batch, batches, 
     click.echo(printable(f"wrote {output}: {crops} in {_count(len(drawn), 'batch', 'batches')}"))
 
 
-def _stream(folder, photographs, split, blur, crop, scale, batch, seed):
-    """Makes the stream that `train` makes, and a function that lists where its crops come from.
-
-    The function returns ``(name, function that reads the sharp image as the stream scales it)``.
-    """
-    from deblur_keras import datasets, images, recipes
-
-    repeat = folder is not None and photographs is not None
-    common = {"crop": crop, "batch": batch, "seed": seed, "repeat": repeat}
-    streams, read, files, pairs = [], [], [], []
-    if photographs is not None:
-        files = [source.path for source in images.find([photographs])]
-        if not files:
-            raise fail(f"{photographs}: there are no photographs to show")
-        streams.append(datasets.synthetic(files, **common))
-    if folder is not None:
-        if split is None and "train" in datasets.splits(folder, blur):
-            split = "train"
-        pairs = [_Watched(pair, read) for pair in datasets.pairs(folder, split=split, blur=blur)]
-        streams.append(datasets.paired(pairs, scale=scale, **common))
-
-    def sources():
-        seen = {pair.name: pair for pair in read}.values()
-        for pair in seen:
-            yield pair.name, lambda pair=pair: images.resize(pair.read()[1], scale)
-        for file in files:
-            name = file.relative_to(photographs).as_posix()
-            yield name, lambda file=file: images.read(file)
-
-    ratio = recipes.get("deblurgan").synthetic_to_real
-    return datasets.mix(streams, ratio, seed) if repeat else streams[0], sources
-
-
 class _Watched:
     """A pair that notes when it is read: of a large set, only these can be on the sheet."""
 
@@ -357,6 +331,55 @@ class _Watched:
 
     def __getattr__(self, name):
         return getattr(self._pair, name)
+
+
+def _watched(found):
+    """What was found, with a list in which its pairs appear when they are read."""
+    read = []
+    return dataclasses.replace(found, pairs=[_Watched(pair, read) for pair in found.pairs]), read
+
+
+def _places(examples, recipe, found, read):
+    """Says of each example where its two sides were cut from, as far as it can be told.
+
+    Of partners the place is the same, and the first is None.
+    """
+    from deblur_keras import images
+
+    if recipe.trainer == "CycleGAN":
+        sides = [_files(files, recipe.scale) for files in (found.blurred, found.sharp)]
+        located = map(_locate, map(list, zip(*examples, strict=True)), sides)
+        return [(first or "", second) for first, second in zip(*located, strict=True)]
+    pairs = (
+        (pair.name, lambda pair=pair: images.resize(pair.read()[1], recipe.scale))
+        for pair in {pair.name: pair for pair in read}.values()
+    )
+    sources = itertools.chain(pairs, _files(found.sharp))
+    return [(None, place) for place in _locate([sharp for _, sharp in examples], sources)]
+
+
+def _files(files, scale=1.0):
+    """Yields ``(name, function that reads the image as the stream scales it)``."""
+    from deblur_keras import images
+
+    paths = [path for path in files if isinstance(path, Path)]
+    shared = Path(os.path.commonpath([path.parent for path in paths])) if paths else None
+    for file in files:
+        if isinstance(file, Path):
+            name, read = file.relative_to(shared).as_posix(), functools.partial(images.read, file)
+        else:
+            name, read = file.name, file.decode
+        yield name, lambda read=read: images.resize(read(), scale)
+
+
+def _captions(number, both, where):
+    """Two captions: of partners how far they are apart, of strangers where each is from."""
+    from deblur_keras.datasets import measures
+
+    first, second = where
+    if first is None:
+        first = f"PSNR {measures.psnr(*both):.1f} dB"
+    return [", ".join(filter(None, (number, first))), second or ""]
 
 
 def _locate(crops, sources):

@@ -187,7 +187,7 @@ _FEED = _adder(
         help="Crops from each image that is decoded, which saves decoding; an epoch is longer by "
         "that factor.  [default: the recipe's]",
     ),
-    camera_options("the recipe's, all off"),
+    camera_options("the recipe's, off"),
     click.option(
         "--cache",
         type=_Cache(),

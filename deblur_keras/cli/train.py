@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from deblur_keras.cli import feeding
 from deblur_keras.cli.pairs import Source
 
-# Options that are fields of the recipe, by the same name.
-_FIELDS = ("epochs", "batch", "crop", "scale", "learning_rate")
+# Besides those that `data show` has too: options that are fields of the recipe, by the same name.
+_FIELDS = ("epochs", "learning_rate")
 _SOURCES = ("data", "photographs", "blurred", "validation", "blur")
-_FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True)
+_OTHERS = ("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad")
 
 
 @click.command()
@@ -19,15 +20,6 @@ _FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True)
     type=Source(),
     help="Folder of blurred and sharp pairs (GoPro's tree, blur/ and sharp/, A|B files, ...), or "
     "the name of a dataset, such as gopro/light.",
-)
-@click.option(
-    "--photographs",
-    type=_FOLDER,
-    help="Folder of sharp photographs, blurred at random; with --data, both are mixed. For "
-    "cyclegan its sharp side.",
-)
-@click.option(
-    "--blurred", type=_FOLDER, help="Folder of blurred photographs without partners, for cyclegan."
 )
 @click.option(
     "--validation",
@@ -42,18 +34,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True)
     help="Run folder.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in OUTPUT, as it was configured.")
-@click.option(
-    "--config",
-    type=click.Path(exists=True, dir_okay=False),
-    help="TOML file with fields of the recipe to change; `recipes show NAME --toml` prints all.",
-)
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Change one field, such as generator.filters=32; may be repeated, wins over --config.",
-)
+@feeding.feed_options
 @click.option(
     "--epochs", type=click.IntRange(min=1), help="Passes over the data.  [default: the recipe's]"
 )
@@ -63,29 +44,9 @@ _FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True)
     help="Updates that count as an epoch.  [default: one pass over the data]",
 )
 @click.option(
-    "--batch", type=click.IntRange(min=1), help="Crops an update.  [default: the recipe's]"
-)
-@click.option(
-    "--crop",
-    type=click.IntRange(min=1),
-    help="Side of the crops in pixels.  [default: the recipe's]",
-)
-@click.option(
-    "--scale",
-    type=click.FloatRange(0, 4, min_open=True),
-    help="Reduce pairs first; 0.5 is the papers' halved GoPro.  [default: the recipe's]",
-)
-@click.option(
     "--learning-rate",
     type=click.FloatRange(0, min_open=True),
     help="Of both Adam optimizers.  [default: the recipe's]",
-)
-@click.option(
-    "--blur",
-    type=click.Choice(["blur", "blur_gamma"]),
-    default="blur",
-    show_default=True,
-    help="Blurred side of GoPro.",
 )
 @click.option(
     "--vgg",
@@ -99,13 +60,6 @@ _FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True)
     show_default=True,
     help="Updates between two sheets in samples/.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Of weights, data and dropout.",
-)
 @click.pass_context
 def train(context, recipe, output, resume, config, settings, **options):
     """Train a paper's system on pairs, on sharp photographs, or on photographs without partners.
@@ -113,7 +67,9 @@ def train(context, recipe, output, resume, config, settings, **options):
     RECIPE is one of the names that `deblur-keras recipes` lists, deblurgan if none is given. Its
     fields are the paper's where it states them, and most are meant for a GPU and days. Any can be
     changed, by --config, by --set, and the common ones by an option of their own. The third example
-    runs on a laptop.
+    runs on a laptop. What changes the result belongs to the recipe, and a run goes on with what it
+    began with; where data lie and are kept, and how many images may be broken, belongs to the run,
+    and may be given anew with --resume.
 
     OUTPUT becomes the run folder: config.json, history.csv, tensorboard/, sample sheets in
     samples/, generator.keras (the best so far by PSNR), generator-last.keras, and state/, from
@@ -135,10 +91,7 @@ def train(context, recipe, output, resume, config, settings, **options):
     from deblur_keras.cli import console
 
     try:
-        fields = {name: options[name] for name in _FIELDS if options[name] is not None}
-        # One after the other: a kind that --set chooses drops what the file says of another.
-        changes = [recipes.read_toml(config)] if config else []
-        changes.append({**recipes.read_settings(settings), **fields})
+        changes = feeding.changes(config, settings, options, _FIELDS)
         chosen = None if resume and not recipe else recipes.get(recipe or "deblurgan")
     except recipes.RecipeError as error:
         raise click.UsageError(str(error)) from error
@@ -146,7 +99,7 @@ def train(context, recipe, output, resume, config, settings, **options):
     import tensorflow as tf
 
     from deblur_keras import runs
-    from deblur_keras.datasets import DatasetError
+    from deblur_keras.datasets import DatasetError, mishaps
     from deblur_keras.images import ImageError
 
     given = {
@@ -175,23 +128,26 @@ def train(context, recipe, output, resume, config, settings, **options):
                 raise click.UsageError("--vgg: there is no perceptual loss that would use it.")
         except recipes.RecipeError as error:
             raise click.UsageError(str(error)) from error
-        sources = {name: given[name] for name in _SOURCES if name in given}
-        others = ("steps_per_epoch", "vgg", "sample_every", "seed")
+        sources = dataclasses.replace(
+            configured.sources, **{name: given[name] for name in _SOURCES if name in given}
+        )
+        feeding.refuse_unused(options, sources)
         configured = dataclasses.replace(
             configured,
             recipe=chosen,
-            sources=dataclasses.replace(configured.sources, **sources),
-            **{name: given[name] for name in others if name in given},
+            sources=sources,
+            **{name: given[name] for name in _OTHERS if name in given},
         )
         # The pass fails on the critic's gradients, harmlessly, and says so on every user's screen.
         tf.config.optimizer.set_experimental_options({"remapping": False})
         click.echo("Preparing; the first update takes up to a minute or two.", err=True)
         verbose = 1 if console.console().is_terminal else 2
-        path = runs.train(configured, output, verbose=verbose, resume=resume)
+        with console.shown_log():
+            path = runs.train(configured, output, verbose=verbose, resume=resume)
     except KeyboardInterrupt:
         if (output / "state").exists():
             click.echo(f"\nGo on with: deblur-keras train --resume -o {output}", err=True)
         raise
     except expected as error:
-        raise console.fail(error) from error
+        raise console.fail(mishaps.reason(error)) from error
     click.echo(f"Wrote {path}\nUse it:   deblur-keras deblur photo.jpg --model {path}")

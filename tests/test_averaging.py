@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 
 from deblur_keras import averaging, blur, images
@@ -281,6 +282,58 @@ def test_motion_is_the_length_of_the_path(length, axis):
     assert averaging.motion(first, frame, last) == pytest.approx(length, abs=0.4)
     assert averaging.motion(first, frame, first) == pytest.approx(length, abs=0.4)  # and back
     assert averaging.motion(frame, frame, frame) == 0
+
+
+def noisy(picture, deviation, seed, noise="white"):
+    """What a camera makes of a picture: white noise, more in the light, or compressed after it."""
+    drawn = np.random.default_rng(seed).normal(0, deviation, picture.shape)
+    if noise == "light":
+        drawn *= np.sqrt(picture / 128 + 0.05)
+    taken = np.clip(np.rint(picture + drawn), 0, 255).astype("uint8")
+    if noise == "JPEG":
+        taken = cv2.imdecode(cv2.imencode(".jpg", taken, [cv2.IMWRITE_JPEG_QUALITY, 80])[1], 1)
+    return taken
+
+
+PICTURES = {
+    "fine": texture(1, 180, 320, grain=1.5),
+    "blobs": texture(2, 180, 320),
+    "dark": texture(3, 180, 320) // 8,
+    "faint": texture(4, 180, 320, grain=5) // 10 + 110,
+    "flat": np.full((180, 320, 3), 128, "uint8"),
+    "astronaut": data.astronaut(),
+    "camera": cv2.cvtColor(data.camera(), cv2.COLOR_GRAY2RGB),
+    "coffee": data.coffee(),
+}
+
+
+@pytest.mark.parametrize("noise", ["white", "light", "JPEG"])
+@pytest.mark.parametrize("name", PICTURES)
+def test_noise_is_no_motion(name, noise):
+    for deviation in (0, 0.5, 1, 2, 3, 5):
+        frames = [noisy(PICTURES[name], deviation, seed, noise) for seed in range(3)]
+        assert averaging.motion(*frames) < 0.5, deviation  # of 2 that make a pair
+
+
+@pytest.mark.parametrize("deviation", [0, 2, 5])
+@pytest.mark.parametrize("name", ["fine", "blobs", "astronaut", "camera", "coffee"])
+def test_motion_is_found_in_noise(name, deviation):
+    for length in (4, 10):
+        steps = enumerate((-length // 2, 0, length // 2))
+        frames = [
+            noisy(np.roll(PICTURES[name], (0, step), (0, 1)), deviation, seed)
+            for seed, step in steps
+        ]
+        assert averaging.motion(*frames) == pytest.approx(length, rel=0.15)
+
+
+def test_what_fills_more_than_a_twentieth_counts_in_noise_too():
+    frames = []
+    for seed, step in enumerate((-3, 0, 3)):
+        picture = PICTURES["coffee"].copy()
+        picture[100:240, 100 + step : 260 + step] = PICTURES["astronaut"][:140, 150:310]
+        frames.append(noisy(picture, 2, seed))
+    assert averaging.motion(*frames) == pytest.approx(6, abs=0.6)
 
 
 def test_motion_is_in_pixels_of_the_frame_however_large():

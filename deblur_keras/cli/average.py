@@ -133,7 +133,7 @@ def _odd(lowest, highest):
     default=2.0,
     show_default=True,
     help="Leave out windows in which nothing moves by this many pixels. Measured by optical flow, "
-    "at the 95th percentile of the picture; the noise of a still scene reads as 1 to 2.",
+    "at the 95th percentile of the picture; the noise of a still scene does not count.",
 )
 @click.option(
     "--cut",

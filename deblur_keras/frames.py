@@ -76,7 +76,7 @@ class Scene:
             yield Frame(file.name, functools.partial(images.read, file))
 
 
-def scenes(paths):
+def scenes(paths, outside=None):
     """Finds scenes: each video is one, and each folder that holds frames itself.
 
     Folders are searched to the bottom, as by `images.find`. The frames of a folder are ordered by
@@ -85,6 +85,7 @@ def scenes(paths):
     Args:
         paths: a path or an iterable of paths: videos, folders, patterns, or the frames themselves.
             A file that is named itself is taken for a video if it is no image.
+        outside: folder whose files are passed over, wherever they were met; None for none.
 
     Returns:
         List of `Scene`.
@@ -102,8 +103,11 @@ def scenes(paths):
     """
     paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     named = {Path(path) for path in paths}
+    outside = outside and Path(outside).resolve()
     found = {}
     for source in images.find(paths, suffixes=None):
+        if outside and source.path.resolve().is_relative_to(outside):
+            continue
         suffix = source.path.suffix.lower()
         if suffix in images.SUFFIXES:
             found.setdefault(source.path.parent, []).append(source.path)

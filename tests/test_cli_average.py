@@ -144,6 +144,21 @@ def test_several_sources_are_several_scenes_and_splits_may_be_added(walk, tmp_pa
     assert files(output) == before
 
 
+def test_what_was_made_before_is_no_source(walk):
+    output = walk / "pairs"
+    assert run(walk, "-o", output, "--frames", 7).exit_code == 0
+    result = run(walk, "-o", output, "--frames", 7, "--split", "test")
+    assert result.exit_code == 0, result.output
+    assert "4 pairs made, of 1 of 1 scene" in result.output
+    assert {row["source"] for row in table(output, "test")} == {str(walk)}
+    made = output / "train" / "walk" / "sharp"
+    for source in (made, made / "*.png", output / "train" / ".." / "train"):
+        result = run(source, "-o", output, "--split", "val")
+        assert result.exit_code == 2
+        assert "lie in the output folder" in " ".join(result.output.split())
+    assert not (output / "val").exists()
+
+
 def test_an_output_with_something_in_it_is_refused(walk):
     before = files(walk)
     result = run(walk, "-o", walk)

@@ -1,8 +1,6 @@
 """`deblur-keras average`: the frames of a fast camera in, pairs of blurred and sharp ones out."""
 
-import csv
 import dataclasses
-import io
 import os
 import re
 import time
@@ -12,11 +10,11 @@ from pathlib import Path
 
 import click
 
+from deblur_keras.cli.average_table import Row, write_table
 from deblur_keras.cli.console import console, duration, fail, printable, progress
 
 _SPLITS = ("train", "test", "val")
 _SIDES = ("blur", "sharp")
-_TABLE = "average.csv"
 _REASONS = {
     "repeated": "repeated frames",
     "cuts": "cuts",
@@ -25,24 +23,6 @@ _REASONS = {
 }
 _SEPARATE = 6.0  # pixels between frames from which copies show instead of a blur
 _SHORT = 0.98  # a video that ends before this part of what its header promises is cut off
-
-
-@dataclass(frozen=True)
-class _Row:
-    """What made a pair, and a row of `average.csv`."""
-
-    pair: str  # below the split, without the side
-    source: str
-    first: str
-    middle: str
-    last: str
-    frames: int
-    width: int
-    height: int
-    gamma: float
-    scale: float
-    motion: float
-    psnr: float
 
 
 @dataclass
@@ -201,8 +181,10 @@ def average(sources, output, lengths, split, seed, **options):
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     _refuse_used(output, split)
+    _refuse_within(sources, output)
     try:
-        scenes = frames.scenes(sources)
+        # Pairs of an earlier call may lie below a source: averaged again, they leak between splits.
+        scenes = frames.scenes(sources, outside=output)
     except images.ImageError as error:
         raise fail(error) from None
     if not scenes:
@@ -233,6 +215,16 @@ def _refuse_used(output, split):
             raise fail(f"{folder} holds {in_the_way[0]}; choose an output folder that is new")
 
 
+def _refuse_within(sources, output):
+    """Raises when a source is what an earlier call has made."""
+    for source in sources:
+        if source.resolve().is_relative_to(output.resolve()):
+            raise click.UsageError(
+                f"the frames ({printable(source)}) lie in the output folder ({printable(output)}); "
+                "choose another output folder"
+            )
+
+
 def _tell_rules(lengths, odd, stride, gamma, scale, min_motion, max_change, repeat_change):
     lowest, highest = odd[0], odd[-1]
     numbers = f"{lowest} to {highest}" if highest > lowest else str(lowest)
@@ -260,7 +252,7 @@ def _average_scenes(scenes, averagers, folder):
                 try:
                     _average_scene(outcomes[-1], folder, shown, shown.done + count)
                 finally:
-                    _write_table(outcomes, folder)
+                    write_table([row for outcome in outcomes for row in outcome.rows], folder)
     except KeyboardInterrupt:
         if outcomes:
             outcomes[-1].error = "interrupted"
@@ -282,7 +274,7 @@ def _average_scene(outcome, folder, shown, end):
             name = f"{len(rows) + 1:06d}"
             _write_pair(pair, folder / scene.name, name)
             rows.append(
-                _Row(
+                Row(
                     pair=f"{scene.name}/{name}",
                     source=str(scene.path),
                     first=pair.first,
@@ -313,24 +305,6 @@ def _write_pair(pair, folder, name):
         for place in written:  # half a pair is worse than none
             place.unlink(missing_ok=True)
         raise
-
-
-def _write_table(outcomes, folder):
-    from deblur_keras import images
-
-    rows = [row for outcome in outcomes for row in outcome.rows]
-    if not rows:
-        return
-    text = io.StringIO(newline="")
-    names = [field.name for field in dataclasses.fields(_Row)]
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(map(dataclasses.asdict, rows))
-    data = text.getvalue().encode("utf-8", "surrogateescape")  # names need not be UTF-8
-    try:
-        images.write_bytes(folder / _TABLE, data)
-    except OSError as error:
-        raise fail(f"{folder / _TABLE}: cannot be written: {error.strerror or error}") from None
 
 
 def _problems(outcome, odd):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 from skimage.registration import phase_cross_correlation
 
@@ -79,21 +80,54 @@ def test_no_shift_is_measured_as_none_whatever_the_size(size):
     assert gain == 0
 
 
-@pytest.mark.parametrize("shift", [(0.5, 0.25), (-1.3, 2.6)])
-def test_parts_of_pixels_as_scikit_image_has_them(shift):
-    sharp = cv2.GaussianBlur(photograph(9), (0, 0), 1.0)
-    spectra = np.fft.fft2(sharp.astype(float), axes=(0, 1))
-    moved = [ndimage.fourier_shift(spectra[..., c], shift[::-1]) for c in range(3)]
+def shifted_by_parts(image, right, down):
+    """The image and the same moved by parts of pixels, both cut from where nothing wraps around."""
+    spectra = np.fft.fft2(image.astype(float), axes=(0, 1))
+    moved = [ndimage.fourier_shift(spectra[..., c], (down, right)) for c in range(3)]
     moved = np.stack([np.fft.ifft2(channel).real for channel in moved], axis=-1)
     moved = np.clip(np.rint(moved), 0, 255).astype(np.uint8)
-    moved, sharp = (np.ascontiguousarray(image[8:-8, 8:-8]) for image in (moved, sharp))
-    across, along, _ = measures.displacement(moved, sharp)
-    assert (across, along) == pytest.approx(shift, abs=0.25)
-    window = np.outer(*map(np.hanning, sharp.shape[:2]))  # both wrap around, and must not
-    grey = [image.mean(axis=-1) for image in (moved, sharp)]
+    return [np.ascontiguousarray(picture[8:-8, 8:-8]) for picture in (moved, image)]
+
+
+@given(st.floats(-6, 6), st.floats(-6, 6), st.integers(0, 3), st.sampled_from([0, 1.5, 3]))
+@settings(max_examples=30, deadline=None)
+def test_parts_of_pixels(right, down, seed, blur):
+    sharp = cv2.GaussianBlur(photograph(seed, 200, 240), (0, 0), 0.7)
+    moved, still = shifted_by_parts(sharp, right, down)
+    moved = cv2.GaussianBlur(moved, (0, 0), blur) if blur else moved
+    across, along, gain = measures.displacement(moved, still)
+    if gain or max(abs(right), abs(down)) < 0.5:  # else it drowns in the blur
+        assert (across, along) == pytest.approx((right, down), abs=0.1)
+    assert gain or np.hypot(across, along) < 1.5
+
+
+@pytest.mark.parametrize("photo", ["astronaut", "coffee", "chelsea"])
+def test_parts_of_pixels_of_photographs_in_noise(photo):
+    sharp = getattr(data, photo)()
+    generator = np.random.default_rng(0)
+    for right, down in generator.uniform(-6, 6, (4, 2)):
+        moved, still = shifted_by_parts(sharp, right, down)
+        moved = np.clip(moved + generator.normal(0, 3, moved.shape), 0, 255).astype(np.uint8)
+        across, along, _ = measures.displacement(moved, still)
+        assert (across, along) == pytest.approx((right, down), abs=0.05)
+
+
+def test_parts_of_pixels_as_scikit_image_has_them():
+    sharp = cv2.GaussianBlur(photograph(9), (0, 0), 1.0)
+    moved, still = shifted_by_parts(sharp, -1.3, 2.6)
+    across, along, _ = measures.displacement(moved, still)
+    window = np.outer(*map(np.hanning, still.shape[:2]))  # both wrap around, and must not
+    grey = [image.mean(axis=-1) for image in (moved, still)]
     grey = [(image - image.mean()) * window for image in grey]
     (down, right), *_ = phase_cross_correlation(*grey, upsample_factor=20)
-    assert (across, along) == pytest.approx((right, down), abs=0.25)
+    assert (across, along) == pytest.approx((right, down), abs=0.1)
+
+
+def test_stripes_have_no_place_along_them():
+    stripes = np.broadcast_to(photograph(3)[:1], (150, 200, 3))
+    moved, still = shifted(np.ascontiguousarray(stripes), 4, 0)
+    across, along, _ = measures.displacement(moved, still)
+    assert (across, along) == pytest.approx((4, 0), abs=0.01)
 
 
 @pytest.mark.parametrize("size", [(15, 1), (1, 15), (9, 9)])

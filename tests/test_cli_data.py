@@ -46,6 +46,8 @@ def test_a_good_set(folder):
     assert result.exit_code == 0, result.output
     assert "train_scene" in result.output and "test_scene" in result.output
     assert "8 pairs checked" in result.output and "nothing wrong" in result.output
+    (scene,) = [line for line in result.output.splitlines() if "test_scene" in line]
+    assert "-0.0" in scene or "+0.0" in scene  # the mean shift
     one = run("check", folder, "--split", "test", "--workers", 1)
     assert "4 pairs checked" in one.output and "train_scene" not in one.output
 

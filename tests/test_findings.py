@@ -53,9 +53,11 @@ def test_scenes_are_averaged_over_what_could_be_measured():
         "sizes": ["6x4", "8x4"],
         "psnr": 25.0,
         "psnr_lowest": 20.0,
+        "shift_mean": [1.5, -1.5],
         "shift_largest": 5.0,
     }
     assert (second["sizes"], second["psnr"], second["shift_largest"]) == ([], None, None)
+    assert second["shift_mean"] is None
 
 
 def test_the_worst_are_some_of_each_finding_and_then_of_low_psnr():

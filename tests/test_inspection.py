@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from deblur_keras import images
-from deblur_keras.datasets import DatasetError, findings, inspection
+from deblur_keras.datasets import DatasetError, findings, inspection, measures
 
 COUNT = 4
 
@@ -192,6 +192,20 @@ def test_shift_and_tolerance_are_adjustable(folder):
         inspection.inspect(folder, tolerance=2)
 
 
+def test_a_shift_that_all_pairs_share_is_told(tmp_path):
+    write_pairs(tmp_path, count=5)
+    result = inspection.inspect(tmp_path)
+    assert result.notes == []
+    assert result.scenes()[0]["shift_mean"] == pytest.approx([0, 0], abs=0.2)
+    for number in range(5):
+        change(tmp_path / "blur" / f"{number}.png", lambda image: np.roll(image, (1, -1), (0, 1)))
+    result = inspection.inspect(tmp_path)
+    assert result.ok and result.findings == []  # 1.4 pixels each
+    (note,) = result.notes
+    assert "1.0 px to the left and 1.0 px down on average" in note
+    assert result.scenes()[0]["shift_mean"] == pytest.approx([-1, 1], abs=0.2)
+
+
 def test_hard_faults_know_no_tolerance(folder):
     (folder / "scene" / "blur" / "1.png").write_bytes(b"")
     assert kinds(inspection.inspect(folder, tolerance=1)) == {"unreadable": "error"}
@@ -205,6 +219,21 @@ def test_copies_that_were_compressed_again(tmp_path):
         sharp = images.read(tmp_path / "sharp" / f"{number}.png")
         images.write(tmp_path / "blur" / f"{number}.jpg", sharp, quality=98)
     assert kinds(inspection.inspect(tmp_path)) == {"no blur": "error"}
+
+
+@pytest.mark.parametrize("quality", [30, 85])
+def test_copies_of_detailed_images_with_errors_that_show(tmp_path, quality):
+    """The finer the detail, the larger JPEG's errors; but the edges stay as steep."""
+    generator = np.random.default_rng(0)
+    for number in range(COUNT):
+        noise = cv2.GaussianBlur(generator.normal(0, 90, (96, 128, 3)), (0, 0), 0.6)
+        sharp = np.clip(photograph(number) * 0.5 + 64 + noise, 0, 255).astype(np.uint8)
+        copy = images.write(tmp_path / "blur" / f"{number}.jpg", sharp, quality=quality)
+        images.write(tmp_path / "sharp" / f"{number}.png", sharp)
+        assert measures.psnr(images.read(copy), sharp) < 35
+    result = inspection.inspect(tmp_path)
+    assert kinds(result) == {"no blur": "error"}
+    assert len(items(result, "no blur")) == COUNT
 
 
 def test_splits_are_compared(tmp_path):

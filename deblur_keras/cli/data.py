@@ -184,7 +184,7 @@ def _table(rows):
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("split")
     table.add_column("scene", overflow="fold")
-    for title in ("pairs", "faulty", "size", "PSNR, dB", "lowest", "shift, px"):
+    for title in ("pairs", "faulty", "size", "PSNR, dB", "lowest", "shift, px", "most"):
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
         sizes = row["sizes"]
@@ -194,7 +194,9 @@ def _table(rows):
             str(row["pairs"]),
             str(row["faulty"] or "-"),
             (sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes") if sizes else "-",
-            *(_number(row[name], ".1f") for name in ("psnr", "psnr_lowest", "shift_largest")),
+            *(_number(row[name], ".1f") for name in ("psnr", "psnr_lowest")),
+            ", ".join(f"{part:+.1f}" for part in row["shift_mean"] or ()) or "-",
+            _number(row["shift_largest"], ".1f"),
         )
     return table
 

@@ -234,8 +234,9 @@ class Inspection:
         Returns:
             List of dictionaries: ``split``, ``scene``, ``pairs``, ``faulty`` (pairs with any
             finding), ``sizes`` (list such as ``["1280x720"]``), ``psnr`` (mean over the pairs with
-            a finite one, in dB), ``psnr_lowest``, ``shift_largest`` (in pixels); None where there
-            is nothing to average.
+            a finite one, in dB), ``psnr_lowest``, ``shift_mean`` (``[right, down]`` in pixels: a
+            shift of the whole scene shows here, where those of blur cancel out), ``shift_largest``;
+            None where there is nothing to average.
         """
         groups = {}
         for report in self.pairs:
@@ -243,6 +244,7 @@ class Inspection:
         rows = []
         for (split, scene), reports in groups.items():
             psnrs = [r.psnr for r in reports if r.psnr is not None and math.isfinite(r.psnr)]
+            shifts = [r.shift for r in reports if r.shift]
             sizes = {(r.width, r.height) for r in reports if r.width is not None}
             rows.append(
                 {
@@ -253,9 +255,9 @@ class Inspection:
                     "sizes": [f"{width}x{height}" for width, height in sorted(sizes)],
                     "psnr": statistics.fmean(psnrs) if psnrs else None,
                     "psnr_lowest": min(psnrs, default=None),
-                    "shift_largest": max(
-                        (math.hypot(*r.shift) for r in reports if r.shift), default=None
-                    ),
+                    "shift_mean": [statistics.fmean(axis) for axis in zip(*shifts, strict=True)]
+                    or None,
+                    "shift_largest": max((math.hypot(*shift) for shift in shifts), default=None),
                 }
             )
         return rows

@@ -29,9 +29,11 @@ TOLERANCE = 0.01
 _AHEAD = 2  # pairs in work or waiting, for each worker: what bounds the memory
 _SAME_SCENE = 0.7  # correlation at 64x64; genuine pairs have 0.93 and more
 _SHARPER = 0.95  # ratio of gradient energies below which the sharp side is the blurrier one
-_BARELY_SHARPER, _BARELY_DIFFERENT = 1.02, 35.0  # and dB: a copy that was compressed again
+_AS_SHARP = 1.01  # below which the blurred side may be a copy, with JPEG's errors or noise on it
+_BARELY_SHARPER, _BARELY_DIFFERENT = 1.02, 35.0  # and dB; genuine pairs have 1.03 and more
 _GREY, _COLOURED = 0.5, 3.0  # grey levels between the channels
 _EXCHANGED = 1.0  # dB that are won by exchanging red and blue
+_ENOUGH, _SHARED_SHIFT = 5, 0.5  # pairs, whose mean shift in pixels is told; genuine have 0.3
 _SINGLE_COLOUR = 4  # grey levels between darkest and brightest
 _ORIENTATION = 0x0112  # EXIF tag
 _SIDES = ("blurred", "sharp")
@@ -214,14 +216,13 @@ def _compare(report, blurred, sharp, largest_shift):
     report.shift = right, down
     if math.hypot(right, down) > largest_shift:
         faults["misaligned"] = (
-            f"blurred image {abs(right):.1f} px to the {'right' if right > 0 else 'left'} and"
-            f" {abs(down):.1f} px {'down' if down > 0 else 'up'}; undone, {report.gain:.1f} dB more"
+            f"blurred image {_off(right, down)}; undone, {report.gain:.1f} dB more"
         )
     energy = measures.sharpness(blurred)
     report.sharpness = measures.sharpness(sharp) / energy if energy else math.inf
     if report.sharpness < _SHARPER:
         faults["swapped"] = f"gradient energy {report.sharpness:.2f} times the blurred one's"
-    elif report.sharpness < _BARELY_SHARPER and report.psnr > _BARELY_DIFFERENT:
+    elif report.sharpness < (_BARELY_SHARPER if report.psnr > _BARELY_DIFFERENT else _AS_SHARP):
         faults["no blur"] = f"gradient energy {report.sharpness:.2f} times the blurred one's"
     colours = [measures.colourfulness(image) for image in (blurred, sharp)]
     if min(colours) < _GREY and max(colours) > _COLOURED:
@@ -313,6 +314,31 @@ def _conclude(reports, remarks, tolerance):
 
 
 def _notes(reports, blur):
+    return [*_shift_note(reports), *_gamma_note(reports, blur)]
+
+
+def _shift_note(reports):
+    """Tells of a shift that all pairs share: too small in each, it shows in the mean."""
+    shifts = [report.shift for report in reports if report.shift]
+    if len(shifts) < _ENOUGH:
+        return []
+    right, down = np.mean(shifts, axis=0)
+    if math.hypot(right, down) < _SHARED_SHIFT:
+        return []
+    return [
+        f"over all pairs, the blurred image is {_off(right, down)} on average; if that is not"
+        " wanted, cut both sides from the same place, or take the middle frame as the sharp one"
+    ]
+
+
+def _off(right, down):
+    return (
+        f"{abs(right):.1f} px to the {'right' if right > 0 else 'left'} and"
+        f" {abs(down):.1f} px {'down' if down > 0 else 'up'}"
+    )
+
+
+def _gamma_note(reports, blur):
     for report in reports:
         for folder in report.pair.blurred.parents:
             if blur == folder.name == "blur" and (folder.parent / "blur_gamma").is_dir():

@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from deblur_keras import images
-from deblur_keras.datasets import DatasetError, findings, inspection, measures
+from deblur_keras.datasets import DatasetError, Pair, findings, inspection, measures
 
 COUNT = 4
 
@@ -190,6 +191,23 @@ def test_shift_and_tolerance_are_adjustable(folder):
         inspection.inspect(folder, shift=-1)
     with pytest.raises(ValueError, match=r"got 2\.0 and 2"):
         inspection.inspect(folder, tolerance=2)
+
+
+@pytest.mark.parametrize(("count", "wrong", "severity"), [
+    (19, 1, "error"), (20, 1, "warning"), (20, 2, "error"), (99, 1, "warning"), (99, 2, "error"),
+    (300, 3, "warning"), (300, 4, "error"),
+])  # fmt: skip
+def test_one_estimate_may_err_in_small_sets_too(count, wrong, severity):
+    pair = Pair("scene/1", Path("blur/1.png"), Path("sharp/1.png"))
+    reports = [findings.PairReport(None, pair) for _ in range(count)]
+    for report in reports[:wrong]:
+        report.faults["misaligned"] = ""
+    (finding,) = inspection._conclude(reports, [], inspection.TOLERANCE)
+    assert finding.severity == severity
+    (finding,) = inspection._conclude(reports, [], 0)
+    assert finding.severity == "error"
+    reports[0].faults["unreadable"] = ""
+    assert inspection._conclude(reports, [], 0.5)[0].severity == "error"
 
 
 def test_a_shift_that_all_pairs_share_is_told(tmp_path):

@@ -89,7 +89,7 @@ def prepare(name, manual_dir, data_dir):
     default=0.01,
     show_default=True,
     help="Share of the pairs that may look shifted, swapped, of other scenes or colours, or blank, "
-    "before that is an error: these are estimates.",
+    "before that is an error: these are estimates. Of 20 and more, one may anyway; 0 allows none.",
 )
 @click.option(
     "-o",

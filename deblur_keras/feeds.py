@@ -23,8 +23,8 @@ class Sources:
         photographs: Folder of sharp photographs: to be blurred at random, mixed with ``data`` if
             both are given; for a CycleGAN its sharp side.
         blurred: Folder of blurred photographs without partners, for a CycleGAN.
-        validation: The same, to score after each epoch; if not given, the ``val`` or ``valid``
-            split of ``data`` if there is one, else ``test``.
+        validation: The same as ``data``, to score after each epoch; if not given, it is ``data``.
+            Of splits, ``val`` or ``valid`` is taken if there is one, else ``test``.
         blur: Blurred side of GoPro, ``"blur"`` or ``"blur_gamma"``.
         split: Split of ``data`` to train on; if not given, ``train`` where there is one.
     """
@@ -122,16 +122,16 @@ def _training_pairs(sources):
 
 
 def _validation_pairs(sources):
-    if sources.validation:
-        return datasets.pairs(sources.validation, blur=sources.blur)
-    if sources.data:
+    source = sources.validation or sources.data
+    if not source:
+        return []
+    used = {"train"} if sources.validation else {"train", sources.split}
+    present = [split for split in datasets.splits(source, sources.blur) if split not in used]
+    if present:
         # A set of its own to choose by, before the one to report on.
-        used = {"train", sources.split}
-        present = [s for s in datasets.splits(sources.data, sources.blur) if s not in used]
-        if present:
-            split = min(present, key=lambda split: split == "test")
-            return datasets.pairs(sources.data, split=split, blur=sources.blur)
-    return []
+        split = min(present, key=lambda split: split == "test")
+        return datasets.pairs(source, split=split, blur=sources.blur)
+    return datasets.pairs(source, blur=sources.blur) if sources.validation else []
 
 
 def _photographs(folder):

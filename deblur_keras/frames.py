@@ -117,9 +117,23 @@ def scenes(paths, outside=None):
     made = []
     for path, files in found.items():
         name = _scene_name(path, taken, is_video=not files)
-        files = tuple(sorted(files, key=_natural))
+        files = tuple(sorted(files, key=natural_key))
         made.append(Scene(name, path, files, len(files) or _video_length(path)))
     return made
+
+
+def natural_key(path):
+    """Makes a key that sorts numbers within names by value, and upper case as lower case.
+
+    Args:
+        path: a path.
+
+    Example:
+        >>> sorted([Path("frame10.png"), Path("frame2.png")], key=natural_key)[0].name
+        'frame2.png'
+    """
+    parts = re.split(r"(\d+)", path.name.casefold())
+    return [int(part) if part.isdecimal() else part for part in parts], path.name
 
 
 def _open(path):
@@ -157,12 +171,6 @@ def _retrieve(capture, path, number):
     if not good or pixels is None:
         raise images.ImageError(f"{path}: frame {number} cannot be decoded")
     return np.ascontiguousarray(pixels[..., ::-1])  # BGR -> RGB
-
-
-def _natural(path):
-    """Sorts numbers within names by value."""
-    parts = re.split(r"(\d+)", path.name.casefold())
-    return [int(part) if part.isdecimal() else part for part in parts], path.name
 
 
 def _scene_name(path, taken, is_video):

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deblur_keras import datasets, evaluation, images
+from deblur_keras import datasets, evaluation, feeds, images, recipes
 from deblur_keras.cli.data import data
 from deblur_keras.datasets import DatasetError, archives, catalog, records
 
@@ -113,8 +113,37 @@ def test_streams_take_names_of_datasets_with_one_split(prepared, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
     blurred, sharp = next(iter(datasets.paired("levin", crop=16, scale=1.0)))
     assert blurred.shape == sharp.shape == (1, 16, 16, 3)
-    with pytest.raises(DatasetError, match="say which split to use"):
+    with pytest.raises(DatasetError, match=r"say which split to use \(split='train'\)"):
         datasets.paired("gopro/light")
+    for split, count in (("train", 4), ("test", 2)):
+        assert len(datasets.paired("gopro/light", crop=16, scale=1.0, split=split)) == count
+    with pytest.raises(ValueError, match="got 'test' with a list"):
+        datasets.paired(catalog.pairs("levin"), split="test")
+
+
+def test_validation_takes_names_of_datasets_with_several_splits(prepared, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
+    recipe = recipes.get("deblurgan")
+    found = feeds.find(recipe, feeds.Sources(data="levin", validation="gopro/light"))
+    assert [pair.name for pair in found.validation] == [
+        "GOPR0003_11_00/000001",
+        "GOPR0003_11_00/000002",
+    ]
+    found = feeds.find(recipe, feeds.Sources(data="gopro/light", validation="levin"))
+    assert (len(found.pairs), len(found.validation)) == (4, 2)
+    with pytest.raises(DatasetError, match="there is no such folder"):
+        feeds.find(recipe, feeds.Sources(data="levin", validation="no/such/folder"))
+
+
+def test_copies_are_refused_before_training(prepared, monkeypatch):
+    whole = catalog.search("levin", data_dir=prepared)
+    copies = [dataclasses.replace(pair, blurred=pair.sharp) for pair in whole]
+    monkeypatch.setattr(catalog, "_records", lambda *_: copies)
+    with pytest.raises(DatasetError, match="the same, pixel by pixel, in all 2 pairs looked at"):
+        catalog.pairs("levin", data_dir=prepared)
+    assert catalog.search("levin", data_dir=prepared) == copies
+    monkeypatch.setattr(catalog, "_records", lambda *_: [copies[0], whole[1]])
+    assert len(catalog.pairs("levin", data_dir=prepared)) == 2
 
 
 def test_folders_work_as_before(tmp_path):
@@ -148,7 +177,7 @@ def test_the_environment_says_where(prepared, monkeypatch):
 
 def test_the_split_may_be_left_out_when_there_is_one(prepared):
     assert len(catalog.pairs("levin", data_dir=prepared)) == 2
-    with pytest.raises(DatasetError, match="say which split to use; present: t"):
+    with pytest.raises(DatasetError, match=r"\(split='train'\); present: train, test"):
         catalog.pairs("gopro/light", data_dir=prepared)
     with pytest.raises(DatasetError, match="there is no split 'val'; present: t"):
         catalog.pairs("gopro/light", "val", data_dir=prepared)

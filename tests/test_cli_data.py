@@ -98,6 +98,37 @@ def test_long_lists_are_cut_but_not_that_of_broken_files(tmp_path):
     assert "and 2 more" in result.output
 
 
+def test_a_dataset_by_name_is_checked(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    missing = run("check", "gopro/light")
+    assert missing.exit_code == 1 and "gopro/light is not prepared" in missing.output
+    monkeypatch.setenv(archives.PARTIAL, "1")
+    dummies = Path(archives.__file__).parent / "gopro" / "dummy_data"
+    catalog.prepare("gopro/light", tmp_path, dummies)
+    result = run("check", "gopro/light", "-o", tmp_path / "report")
+    assert result.exit_code == 0, result.output
+    assert "GOPR0001_11_00" in result.output and "GOPR0003_11_00" in result.output
+    assert "6 pairs checked" in result.output and "nothing wrong" in result.output
+    with (tmp_path / "report" / "pairs.csv").open(newline="") as lines:
+        first = next(csv.DictReader(lines))
+    assert first["blurred"].startswith("GOPR0001_11_00/000001 blurred in ")
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["directory"]
+    assert images.read(tmp_path / "report" / "worst.png").shape[2] == 3
+    assert "2 pairs checked" in run("check", "gopro/light", "--split", "test").output
+    assert "2 errors" not in run("check", "gopro/light", "--blur", "blur_gamma").output
+    found = catalog.pairs("gopro/light", "train")
+    path, offset = found[1].sharp.path, found[1].sharp.offset
+    data = bytearray(path.read_bytes())
+    data[offset + 200] ^= 255
+    data[found[0].sharp.offset] ^= 255
+    path.write_bytes(data)
+    result = run("check", "gopro/light")
+    assert result.exit_code == 1
+    assert "error: 2 of 6 pairs that cannot be read" in result.output
+    assert f"{found[1].name} sharp in {path}: broken" in result.output
+    assert f"{found[0].name} sharp in {path}: not an image of a known format" in result.output
+
+
 def test_the_limits_are_options(folder):
     path = folder / "train" / "train_scene" / "blur" / "1.png"
     images.write(path, np.roll(images.read(path), 5, axis=1))

@@ -29,8 +29,6 @@ _TRIES = 1000  # places in a file, where many look alike
 _EXAMPLES = 12  # crops on a sheet
 _CELLS = 192, 480  # px, between which crops are shown pixel by pixel; smaller ones enlarged
 
-_folder = click.Path(exists=True, file_okay=False, path_type=Path)
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def data():
@@ -72,7 +70,7 @@ def prepare(name, manual_dir, data_dir):
 
 
 @data.command()
-@click.argument("folder", type=_folder)
+@click.argument("pairs", type=Source())
 @click.option("--split", help="Sub-folder to check, such as train.  [default: all, and compared]")
 @blur_option
 @click.option(
@@ -107,8 +105,10 @@ def prepare(name, manual_dir, data_dir):
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Threads.  [default: as many as there are cores]"
 )
-def check(folder, split, blur, shift, tolerance, output, worst, workers):
-    """Check every pair in FOLDER, and say what to do about what is wrong.
+def check(pairs, split, blur, shift, tolerance, output, worst, workers):
+    """Check every pair in PAIRS, and say what to do about what is wrong.
+
+    PAIRS is a folder, or the name of a dataset that has been prepared, such as gopro/light.
 
     Looks for files that cannot be read or have no partner, sides of different sizes, turned,
     equal, swapped, shifted or of different scenes, images that are there twice or in several
@@ -122,15 +122,16 @@ def check(folder, split, blur, shift, tolerance, output, worst, workers):
       deblur-keras data check GOPRO_Large
       deblur-keras data check GOPRO_Large --split train --blur blur_gamma
       deblur-keras data check pairs/ -o checked/
+      deblur-keras data check gopro/light
     """  # noqa: D301 - click wants the real \b
     from deblur_keras.datasets import DatasetError, inspection
 
     if output is not None:
-        _refuse_output(output, folder)
+        _refuse_output(output, pairs)
     started = time.monotonic()
     try:
         result = inspection.inspect(
-            folder,
+            pairs,
             split,
             blur,
             shift=shift,
@@ -167,8 +168,8 @@ def check(folder, split, blur, shift, tolerance, output, worst, workers):
         raise fail("training on this would be a mistake")
 
 
-def _refuse_output(output, folder):
-    if output.resolve().is_relative_to(folder.resolve()):
+def _refuse_output(output, pairs):
+    if Path(pairs).is_dir() and output.resolve().is_relative_to(Path(pairs).resolve()):
         raise click.UsageError(
             f"the report ({printable(output)}) would lie among the images; choose another folder"
         )
@@ -184,7 +185,7 @@ def _table(rows):
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("split")
     table.add_column("scene", overflow="fold")
-    for title in ("pairs", "faulty", "size", "PSNR, dB", "lowest", "shift, px", "most"):
+    for title in ("pairs", "bad", "size", "PSNR, dB", "least", "shift, px", "most"):
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows:
         sizes = row["sizes"]
@@ -195,7 +196,7 @@ def _table(rows):
             str(row["faulty"] or "-"),
             (sizes[0] if len(sizes) == 1 else f"{len(sizes)} sizes") if sizes else "-",
             *(_number(row[name], ".1f") for name in ("psnr", "psnr_lowest")),
-            ", ".join(f"{part:+.1f}" for part in row["shift_mean"] or ()) or "-",
+            " ".join(f"{part:+.1f}" for part in row["shift_mean"] or ()) or "-",
             _number(row["shift_largest"], ".1f"),
         )
     return table

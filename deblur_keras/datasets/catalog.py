@@ -120,7 +120,7 @@ def splits(source, blur="blur"):
         blur: As in `pairs`.
 
     Returns:
-        List of names.
+        List of names; empty for what is neither.
 
     Raises:
         DatasetError: There is no such configuration.
@@ -132,11 +132,11 @@ def splits(source, blur="blur"):
     if is_name(source):
         dataset, config = resolve(source)
         return list(DATASETS[dataset].configs[config or ""])
-    return layouts.splits(source, blur)
+    return layouts.splits(source, blur) if Path(source).is_dir() else []
 
 
 def pairs(source, split=None, blur="blur", data_dir=None):
-    """Finds the pairs of a folder, or of a dataset that has been prepared.
+    """Finds the pairs of a folder, or of a dataset that has been prepared, and checks them.
 
     Args:
         source: Folder, as `layouts.pairs` takes it, or name, as `resolve` does.
@@ -153,6 +153,30 @@ def pairs(source, split=None, blur="blur", data_dir=None):
     Raises:
         DatasetError: As `layouts.pairs` says; or there is no such dataset, split or blurred side;
             or the dataset is not prepared, with the commands that do it.
+        ImageError: One of the few images that are looked at is broken.
+    """
+    if not is_name(source) and Path(source).is_dir():
+        return layouts.pairs(source, split, blur)
+    found = search(source, split, blur, data_dir)
+    layouts.check_distinct(found)
+    return found
+
+
+def search(source, split=None, blur="blur", data_dir=None, problem=None):
+    """Finds pairs without looking at any image; `pairs` checks a few too.
+
+    Args:
+        source: As in `pairs`.
+        split: As in `pairs`.
+        blur: As in `pairs`.
+        data_dir: As in `pairs`.
+        problem: As in `layouts.search`, for folders.
+
+    Returns:
+        As `pairs`.
+
+    Raises:
+        DatasetError: As `pairs` says, but for what is in the images.
     """
     if not is_name(source):
         if not Path(source).is_dir():
@@ -160,7 +184,7 @@ def pairs(source, split=None, blur="blur", data_dir=None):
                 f"{source}: expected a folder with image pairs, or one of {', '.join(names())};"
                 " there is no such folder"
             )
-        return layouts.pairs(source, split, blur)
+        return layouts.search(source, split, blur, problem)
     dataset, _ = resolve(source)
     blurs, present = DATASETS[dataset].blurs, splits(source)
     if blur not in blurs:
@@ -168,7 +192,9 @@ def pairs(source, split=None, blur="blur", data_dir=None):
     if split is None and len(present) == 1:
         (split,) = present
     if split not in present:
-        wrong = "say which split to use" if split is None else f"there is no split {split!r}"
+        wrong = f"there is no split {split!r}"
+        if split is None:
+            wrong = f"say which split to use (split={present[0]!r})"
         raise DatasetError(f"{source}: {wrong}; present: {', '.join(present)}")
     return _records(_prepared(source, data_dir), split, blurs[blur])
 

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from deblur_keras import images, sheets
-from deblur_keras.datasets import layouts
+from deblur_keras.datasets import layouts, records
 
 _CELL = 420  # px, of an image on the sheet
 _AMPLIFIED = 4  # the differences on the sheet
@@ -149,7 +149,7 @@ class PairReport:
 
     Attributes:
         split: Name of its split, or None.
-        pair: The `Pair`.
+        pair: The `Pair`, or the `records.Record` of a dataset.
         width: Of the blurred image as displayed, in pixels; None if it cannot be read. What
             follows is None where it could not be measured.
         height: The same.
@@ -163,7 +163,7 @@ class PairReport:
     """
 
     split: str | None
-    pair: layouts.Pair
+    pair: layouts.Pair | records.Record
     width: int | None = None
     height: int | None = None
     psnr: float | None = None
@@ -210,14 +210,14 @@ class Inspection:
     """Holds all that a check found.
 
     Attributes:
-        directory: The folder that was checked.
+        directory: The folder that was checked, or the name of the dataset.
         blur: Name of the blurred side of GoPro that was taken.
         pairs: List of `PairReport`, sorted by split and name.
         findings: List of `Finding`, errors first.
         notes: List of lines that are good to know and no fault.
     """
 
-    directory: Path
+    directory: Path | str
     blur: str
     pairs: list
     findings: list
@@ -341,8 +341,8 @@ def _row(report):
         "split": report.split,
         "scene": report.scene,
         "name": report.pair.name,
-        "blurred": report.pair.blurred,
-        "sharp": report.pair.sharp,
+        "blurred": records.where(report.pair.blurred),
+        "sharp": records.where(report.pair.sharp),
         "width": report.width,
         "height": report.height,
         "psnr": _plain(report.psnr),
@@ -369,13 +369,13 @@ def _reason(report):
 def _looks(pair):
     """Reads both images of a pair for the sheet, and amplifies their difference if there is one."""
     shown, broken = [], False
-    for path in (pair.blurred,) if pair.side_by_side else (pair.blurred, pair.sharp):
+    for source in records.sources(pair):
         try:
-            shown.append(images.read(path))
+            shown.append(records.read(source))
         except Exception:  # the caption says what is wrong with it
             shown.append(np.full((_CELL // 2, _CELL, 3), 128, np.uint8))
             broken = True
-    if pair.side_by_side:
+    if len(shown) == 1:
         half = shown[0].shape[1] // 2
         shown = [shown[0][:, :half], shown[0][:, -half:]]
     if broken or shown[0].shape != shown[1].shape:

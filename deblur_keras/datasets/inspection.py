@@ -15,10 +15,9 @@ import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from deblur_keras import images
-from deblur_keras.datasets import findings, layouts, measures
+from deblur_keras.datasets import catalog, findings, headers, measures, records
 
 SHIFT = 2.0
 """Pixels of shift that are accepted. An even number of averaged frames has no middle one, so that
@@ -36,12 +35,11 @@ _GREY, _COLOURED = 0.5, 3.0  # grey levels between the channels
 _EXCHANGED = 1.0  # dB that are won by exchanging red and blue
 _ENOUGH, _SHARED_SHIFT = 5, 0.5  # pairs, whose mean shift in pixels is told; genuine have 0.3
 _SINGLE_COLOUR = 4  # grey levels between darkest and brightest
-_ORIENTATION = 0x0112  # EXIF tag
 _SIDES = ("blurred", "sharp")
 
 
 def inspect(
-    directory,
+    source,
     split=None,
     blur="blur",
     *,
@@ -50,7 +48,7 @@ def inspect(
     workers=None,
     progress=None,
 ):
-    """Reads and measures every pair in a directory, and collects all that is wrong.
+    """Reads and measures every pair of a folder or dataset, and collects all that is wrong.
 
     Looked for: files that cannot be read, have no partner or differ in size; sides that are turned
     against each other, equal, swapped, of different scenes, of exchanged colours, shifted; images
@@ -58,7 +56,8 @@ def inspect(
     recognized by its pixels; a copy that was compressed again or cropped is not.
 
     Args:
-        directory: Folder of pairs in any layout that `layouts.pairs` understands.
+        source: Folder of pairs in any layout that `layouts.pairs` understands, or the name of a
+            dataset that has been prepared, as `catalog.pairs` takes it.
         split: Split to look at; None takes all there are, and compares them.
         blur: As in `layouts.pairs`.
         shift: Pixels by which a blurred image may be off its sharp one.
@@ -73,7 +72,7 @@ def inspect(
         `findings.Inspection`.
 
     Raises:
-        DatasetError: The directory or the split does not exist.
+        DatasetError: The folder, the dataset or the split does not exist, or it is not prepared.
         ValueError: ``shift`` is negative or ``tolerance`` not in [0, 1].
 
     Example:
@@ -90,11 +89,9 @@ def inspect(
         raise ValueError(
             f"shift must not be negative and tolerance in [0, 1]; got {shift} and {tolerance}"
         )
-    directory = Path(directory)
     tasks, remarks = [], []
-    present = layouts.splits(directory, blur) if directory.is_dir() else []
-    for name in [split] if split else present or [None]:
-        found, lone, said = _search(directory, name, blur)
+    for name in [split] if split else catalog.splits(source, blur) or [None]:
+        found, lone, said = _search(source, name, blur)
         tasks += [(name, pair) for pair in found] + [(name, path) for path in lone]
         remarks += said
     reports = []
@@ -103,7 +100,7 @@ def inspect(
         contextlib.closing(_in_threads(_examine, tasks, workers, shift)) as results,
     ):
         for (_, task), result in zip(tasks, results, strict=True):
-            if isinstance(task, layouts.Pair):
+            if not isinstance(task, Path):
                 reports.append(result)
             elif result:
                 remarks.append(("unreadable", str(task), result))
@@ -113,13 +110,14 @@ def inspect(
     _mark_repeats(reports)
     remarks += _shared_scenes(reports)
     concluded = _conclude(reports, remarks, tolerance)
-    return findings.Inspection(directory, blur, reports, concluded, _notes(reports, blur))
+    return findings.Inspection(source, blur, reports, concluded, _notes(reports, blur))
 
 
-def _search(directory, split, blur):
+def _search(source, split, blur):
     """Returns the pairs of a split, the files without a partner, and remarks on the rest."""
     problems = []
-    found = layouts.search(directory, split, blur, lambda *problem: problems.append(problem))
+    collect = lambda *problem: problems.append(problem)  # noqa: E731
+    found = catalog.search(source, split, blur, problem=collect)
     paired = {path for pair in found for path in (pair.blurred, pair.sharp)}
     lone, remarks = [], []
     for kind, message, paths in problems:
@@ -151,16 +149,20 @@ def _in_threads(function, tasks, workers, *arguments):
 
 def _examine(split, task, largest_shift):
     """Returns the report on a pair; of a file without partner, what is wrong with it, or None."""
-    if not isinstance(task, layouts.Pair):
+    if isinstance(task, Path):
         return _read(task)[1]
     report = findings.PairReport(split, task)
-    paths = (task.blurred,) if task.side_by_side else (task.blurred, task.sharp)
-    read = [_read(path) for path in paths]
-    if broken := [f"{p}: {why}" for p, (_, why) in zip(paths, read, strict=True) if why]:
-        report.faults["unreadable"] = "; ".join(broken)
+    sources = records.sources(task)
+    read = [_read(source) for source in sources]
+    if any(why for _, why in read):
+        report.faults["unreadable"] = "; ".join(
+            f"{records.where(source)}: {why}"
+            for source, (_, why) in zip(sources, read, strict=True)
+            if why
+        )
         return report
     sides = [image for image, _ in read]
-    if task.side_by_side:
+    if len(sides) == 1:
         width = sides[0].shape[1]
         if width % 2:
             report.faults["size"] = f"the file has an odd width of {width} pixels"
@@ -172,12 +174,12 @@ def _examine(split, task, largest_shift):
     return report
 
 
-def _read(path):
+def _read(source):
     """Returns the image, or None, and what is wrong with it, or None."""
     try:
-        return images.read(path), None
+        return records.read(source), None
     except Exception as error:  # whatever one file does, the others are checked
-        reason = str(error).strip().split("\n")[0].removeprefix(f"{path}: ")
+        reason = str(error).strip().split("\n")[0].removeprefix(f"{records.where(source)}: ")
         return None, reason or type(error).__name__
 
 
@@ -242,17 +244,15 @@ def _digest(image):
 
 
 def _exif(pair):
-    """Words the EXIF orientations of two files, if they have any that differ."""
-    tags = []
-    for path in (pair.blurred, pair.sharp):
-        try:
-            with Image.open(path) as picture:
-                tags.append(picture.getexif().get(_ORIENTATION))
-        except OSError:
-            return ""
+    """Words the EXIF orientations of two files, if they differ."""
+    try:
+        tags = [headers.peek(source).orientation for source in (pair.blurred, pair.sharp)]
+    except images.ImageError:
+        return ""
     if tags[0] == tags[1]:
         return ""
-    texts = [f"{tag or 'none'} on the {side}" for tag, side in zip(tags, _SIDES, strict=True)]
+    tags = ["none" if tag == 1 else tag for tag in tags]  # as if there were none
+    texts = [f"{tag} on the {side}" for tag, side in zip(tags, _SIDES, strict=True)]
     return f"; EXIF orientation {texts[0]}, {texts[1]} file"
 
 
@@ -344,8 +344,9 @@ def _off(right, down):
 
 
 def _gamma_note(reports, blur):
-    for report in reports:
-        for folder in report.pair.blurred.parents:
+    files = [r.pair.blurred for r in reports if isinstance(r.pair.blurred, Path)]
+    for file in files:
+        for folder in file.parents:
             if blur == folder.name == "blur" and (folder.parent / "blur_gamma").is_dir():
                 return [
                     "there is a blur_gamma/ beside blur/ (frames averaged in linear light); checked"

@@ -113,7 +113,7 @@ def pairs(directory, split=None, blur="blur"):
     """
     found = search(directory, split, blur)
     _check_sizes(found)
-    _check_distinct(found)
+    check_distinct(found)
     return found
 
 
@@ -330,17 +330,17 @@ def _check_sizes(found):
         raise DatasetError(_size_message(wrong, len(whole)))
 
 
-def _check_distinct(found):
+def check_distinct(found):
     """Raises when both sides are the same files, or the sampled pairs have the same pixels."""
     for pair in found:
-        if not pair.side_by_side and pair.blurred.samefile(pair.sharp):
+        if isinstance(pair, Pair) and not pair.side_by_side and pair.blurred.samefile(pair.sharp):
             raise DatasetError(f"{pair.blurred} and {pair.sharp} are the same file")
     sample = _sample(found)
-    if all(np.array_equal(*pair.read()) for pair in sample):
+    if found and all(np.array_equal(*pair.read()) for pair in sample):
         raise DatasetError(
             f"the blurred and the sharp image are the same, pixel by pixel, in all {len(sample)}"
-            f" pairs looked at, such as {sample[0].blurred} and {sample[0].sharp}: a network would"
-            " learn to change nothing. Is one side a copy of the other?"
+            f" pairs looked at, such as {sample[0].name}: a network would learn to change nothing."
+            " Is one side a copy of the other?"
         )
 
 
@@ -381,7 +381,7 @@ def _nothing_found(root, split, blur):
 
 def _sample(found):
     """Returns the first, the middle and the last pair: looking at all would take minutes."""
-    return [found[index] for index in sorted({0, len(found) // 2, len(found) - 1})]
+    return [found[index] for index in sorted({0, len(found) // 2, len(found) - 1}) if found]
 
 
 def _folders(folder):

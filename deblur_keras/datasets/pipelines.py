@@ -8,13 +8,13 @@ batches depend neither on the number of workers nor on their timing, and no two 
 
 import collections
 import os
-import re
 
 import numpy as np
 
 from deblur_keras import blur, images
 from deblur_keras.datasets import catalog, layouts, pictures, shots, streams
 from deblur_keras.datasets.mixtures import mix
+from deblur_keras.frames import natural_key
 
 __all__ = ["averaged", "mix", "paired", "synthetic"]
 
@@ -36,12 +36,13 @@ def paired(
     crops_per_image=1,
     deterministic=True,
     max_bad=10,
+    split=None,
 ):
     """Streams the same random crop of both sides of every pair.
 
     Args:
-        pairs: List of `Pair`, or a directory or the name of a dataset with one split, which
-            `datasets.pairs` understands.
+        pairs: List of `Pair`, or a directory or the name of a dataset, which `datasets.pairs`
+            understands.
         crop: Side of the square crops in pixels, drawn uniformly over all positions. An image that
             is smaller after scaling is extended by reflection, which is logged once. None gives
             whole images, their centre cut to a multiple of 16 (``batch`` must be 1).
@@ -73,6 +74,7 @@ def paired(
             together). Each is named once in the log and replaced by the next one, which leaves all
             other crops as they are; how many crops were replaced is logged at the end of an epoch.
             One more stops the training with an error.
+        split: Name of the split, of a directory or dataset that has several.
 
     Returns:
         `tf.data.Dataset` of ``(blurred, sharp)``, each float32 ``(batch, crop, crop, 3)`` in
@@ -80,7 +82,7 @@ def paired(
 
     Raises:
         DatasetError: There are no pairs, or the directory is not what it should be.
-        ValueError: An argument is out of range.
+        ValueError: An argument is out of range, or a split was given for a list.
 
     Example:
         >>> import tempfile
@@ -117,7 +119,13 @@ def paired(
         deterministic,
         max_bad,
     )
-    pairs = catalog.pairs(pairs) if isinstance(pairs, str | os.PathLike) else list(pairs)
+    if isinstance(pairs, str | os.PathLike):
+        pairs = catalog.pairs(pairs, split)
+    elif split is not None:
+        raise ValueError(
+            f"split says what of a directory or dataset to take; got {split!r} with a list"
+        )
+    pairs = list(pairs)
     sources = pictures.of_pairs(pairs, options)
 
     def visit(generator, ticket):
@@ -360,7 +368,7 @@ def averaged(
         videos[source.path.parent].append(source.path)
     files, middles = [], []  # a middle: its place in files, frames that fit on either side
     for folder in sorted(videos):
-        ordered = sorted(videos[folder], key=_natural_key)
+        ordered = sorted(videos[folder], key=natural_key)
         middles += [
             (len(files) + place, min(most, place, len(ordered) - 1 - place))
             for place in range(least, len(ordered) - least)
@@ -393,8 +401,3 @@ def averaged(
         return blur.average_frames(crops(), gamma=gamma), region.of(sharp)
 
     return streams.stream(visit, len(middles), options)
-
-
-def _natural_key(path):
-    """Returns a key that sorts frame2 before frame10: texts and numbers in turn."""
-    return [int(part) if part.isdecimal() else part for part in re.split("([0-9]+)", path.name)]

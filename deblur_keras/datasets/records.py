@@ -121,6 +121,29 @@ class Record:
         return self.frames[number].decode()
 
 
+def sources(pair):
+    """Lists what the images of a pair are read from.
+
+    Args:
+        pair: A `Pair` or `Record`.
+
+    Returns:
+        Tuple of paths or of `Stored`: the blurred and the sharp one; one alone of which both are
+        halves.
+    """
+    return tuple(dict.fromkeys((pair.blurred, pair.sharp)))
+
+
+def read(source):
+    """Reads one of `sources`; returns a uint8 RGB array ``(H, W, 3)``."""
+    return source.decode() if isinstance(source, Stored) else images.read(source)
+
+
+def where(source):
+    """Says of one of `sources` where it lies."""
+    return f"{source.name} in {source.path}" if isinstance(source, Stored) else str(source)
+
+
 def index(path, features):
     """Finds the values of all examples of a TFRecord file.
 

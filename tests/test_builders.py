@@ -324,9 +324,10 @@ def test_reds_validation_needs_the_archives_of_validation_alone(partial, tmp_pat
     ]
 
 
+@pytest.mark.parametrize("separator", ["/", "\\"])
 @pytest.mark.parametrize("prefix", ["", "GOPRO_Large/", "some/where/GOPRO_Large/"])
-def test_a_zip_is_read_as_it_is_wherever_its_tree_begins(partial, tmp_path, prefix):
-    zip_gopro(tmp_path / "manual" / "GOPRO_Large.zip", prefix)
+def test_a_zip_is_read_as_it_is_wherever_its_tree_begins(partial, tmp_path, prefix, separator):
+    zip_gopro(tmp_path / "manual" / "GOPRO_Large.zip", prefix, separator)
     build("gopro", tmp_path, tmp_path / "manual")
     assert len(examples("gopro", "train", tmp_path)) == 4
 
@@ -339,13 +340,16 @@ def test_the_manual_folder_may_be_the_unpacked_archive_itself(partial, tmp_path)
 # Archives that are not what they should be.
 
 
-def zip_gopro(path, prefix=""):
+def zip_gopro(path, prefix="", separator="/"):
     path.parent.mkdir(parents=True, exist_ok=True)
     root = FOLDER / "gopro" / "dummy_data" / "GOPRO_Large"
     with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(f"train{separator}"), b"")  # a folder
         for source in images.find(root):
-            archive.write(source.path, prefix + source.relative.as_posix())
-        archive.writestr("__MACOSX/train/GOPR0001_11_00/sharp/._000001.png", b"junk")
+            name = (prefix + source.relative.as_posix()).replace("/", separator)
+            archive.write(source.path, name)
+        junk = "__MACOSX/train/GOPR0001_11_00/sharp/._000001.png"
+        archive.writestr(junk.replace("/", separator), b"junk")
     return path
 
 
@@ -405,6 +409,54 @@ def test_a_damaged_file_in_the_middle_is_named(partial, tmp_path):
     path.write_bytes(data)
     with pytest.raises(DatasetError, match=rf"{entry.filename} is damaged \(Bad CRC-32"):
         build("gopro", tmp_path, path.parent)
+
+
+@pytest.mark.parametrize("name", ["gopro/light", "gopro/halved", "kohler"])
+@pytest.mark.parametrize("damage", ["cut off", "empty", "zeros", "a bit", "web page"])
+def test_a_damaged_image_is_named_before_it_is_trained_on(partial, tmp_path, name, damage):
+    dataset = name.partition("/")[0]
+    manual = tmp_path / "manual"
+    shutil.copytree(FOLDER / dataset / "dummy_data", manual)
+    path = {
+        "gopro": manual / "GOPRO_Large/train/GOPR0002_11_00/blur/000001.png",
+        "kohler": manual / "Image1/Kernel2/GroundTruth1_2_4.png",
+    }[dataset]
+    data = path.read_bytes()
+    part = len(data) // 3
+    path.write_bytes(
+        {
+            "cut off": data[:part],
+            "empty": b"",
+            "zeros": data[:part] + bytes(len(data) - part),
+            "a bit": data[:part] + bytes([data[part] ^ 1]) + data[part + 1 :],
+            "web page": b"<!DOCTYPE html>",
+        }[damage]
+    )
+    with pytest.raises(
+        DatasetError, match=rf"{path.name} is damaged \(.+\). Get .+ again"
+    ) as caught:
+        build(name, tmp_path, manual)
+    assert "BytesIO" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["gopro", "hide", "realblur/j", "reds", "kohler"])
+def test_an_archive_whose_sides_are_copies(partial, tmp_path, name):
+    dataset = name.partition("/")[0]
+    manual = tmp_path / "manual"
+    shutil.copytree(FOLDER / dataset / "dummy_data", manual)
+    one = next(source.path for source in images.find(manual)).read_bytes()
+    for source in images.find(manual):
+        source.path.write_bytes(one)
+    message = refused(name, tmp_path, manual, "are the same file, byte by byte, in all")
+    assert "such as" in message and "Get " in message
+
+
+def test_one_pair_without_blur_is_no_reason_to_refuse_all(partial, tmp_path):
+    manual = tmp_path / "manual"
+    shutil.copytree(FOLDER / "gopro" / "dummy_data", manual)
+    scene = manual / "GOPRO_Large" / "train" / "GOPR0001_11_00"
+    shutil.copyfile(scene / "sharp" / "000001.png", scene / "blur" / "000001.png")
+    build("gopro", tmp_path, manual)
 
 
 def test_what_python_cannot_read_has_to_be_unpacked(tmp_path):

@@ -63,9 +63,12 @@ class PairBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         Args:
             pairs: Dictionary from names to dictionaries from sides to ``(archive, member)``.
             scale: Factor by which the images are resized.
+
+        Raises:
+            DatasetError: An image is damaged.
         """
         for name, sides in sorted(pairs.items()):
-            stored = {side: archive.read(member) for side, (archive, member) in sides.items()}
+            stored = {side: archive.read_image(member) for side, (archive, member) in sides.items()}
             if scale != 1:
                 stored = {
                     side: picture(images.resize(images.decode(data, f"{name} {side}"), scale))

@@ -97,7 +97,7 @@ class Builder(builders.PairBuilder):
                     shots.setdefault((image, trajectory), {})[number] = (archive, name)
         pairs = {_name(shot): {"blurred": member} for shot, member in blurred.items()}
         for shot, frames in shots.items():
-            pairs.setdefault(_name(shot), {})["sharp"] = frames
+            pairs.setdefault(_name(shot), {})["sharp"] = next(iter(frames.values()))
         first = found[ARCHIVES[0].file]
         pattern = "Blurry<image>_<trajectory>.png and GroundTruth<image>_<trajectory>_<frame>.png"
         archives.check_pairs({"test": pairs}, ("blurred", "sharp"), self.EXPECTED, first, pattern)
@@ -114,7 +114,7 @@ class Builder(builders.PairBuilder):
 
     def _generate_shots(self, blurred, shots):
         for (image, trajectory), frames in sorted(shots.items()):
-            packed = [archive.read(name) for _, (archive, name) in sorted(frames.items())]
+            packed = [archive.read_image(name) for _, (archive, name) in sorted(frames.items())]
             archive, name = blurred[image, trajectory]
             key = _name((image, trajectory))
             yield (
@@ -123,7 +123,7 @@ class Builder(builders.PairBuilder):
                     "name": key,
                     "image": image,
                     "trajectory": trajectory,
-                    "blurred": archive.read(name),
+                    "blurred": archive.read_image(name),
                     "sharp": packed[(len(packed) - 1) // 2],
                     "frames": packed,
                 },

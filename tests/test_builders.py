@@ -3,13 +3,17 @@
 ``python tests/test_builders.py`` makes the ``dummy_data`` folders of the builders anew.
 """
 
+import dataclasses
 import hashlib
 import io
+import logging
 import os
 import pickle
 import shutil
+import socket
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from unittest import mock
@@ -22,6 +26,7 @@ import tensorflow_datasets as tfds
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
+from tensorflow_datasets.core.download import downloader, resource
 
 from deblur_keras import images
 from deblur_keras.datasets import DatasetError, archives, catalog
@@ -521,10 +526,46 @@ def test_a_download_is_compared_with_the_published_checksum(partial, tmp_path, m
     assert asked == [gopro.ARCHIVE.url]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert f"got {digest}. Delete the file." in message
-    good = archives.dataclasses.replace(gopro.ARCHIVE, checksum=f"sha256:{digest}")
+    good = dataclasses.replace(gopro.ARCHIVE, checksum=f"sha256:{digest}")
     monkeypatch.setattr(gopro, "ARCHIVE", good)
+    level = logging.getLogger("urllib3.connectionpool").level
     build("gopro", tmp_path, tmp_path / "none")
     assert len(examples("gopro", "test", tmp_path)) == 2
+    assert logging.getLogger("urllib3.connectionpool").level == level
+
+
+@pytest.fixture
+def closed(monkeypatch):
+    """An address on this machine where nobody answers."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/GOPRO_Large.zip"
+        monkeypatch.setattr(gopro, "ARCHIVE", dataclasses.replace(gopro.ARCHIVE, url=url))
+        monkeypatch.setattr("deblur_keras.datasets.downloads.RETRIES", 2)
+        yield url
+
+
+def test_a_download_without_a_network_ends_soon_and_leaves_nothing(tmp_path, closed, caplog):
+    logger = logging.getLogger("urllib3.connectionpool")
+    retries, level = downloader.MAX_RETRIES, logger.level
+    theirs = tmp_path / "tfds" / "downloads" / "gopro" / (resource.get_dl_fname(closed) + ".tmp.1")
+    theirs.mkdir(parents=True)  # another process may be at it
+    started = time.monotonic()
+    message = refused("gopro", tmp_path, tmp_path / "none", "gopro could not be downloaded")
+    assert time.monotonic() - started < 30  # 0.4 seconds of waiting; TFDS's own ten take minutes
+    assert "--manual-dir" in message
+    assert [path.name for path in theirs.parent.iterdir()] == [theirs.name]
+    assert not [record for record in caplog.records if record.name.startswith("urllib3")]
+    assert retries == downloader.MAX_RETRIES
+    logger.setLevel(level)
+
+
+def test_a_host_that_refuses_the_file(tmp_path, monkeypatch):
+    def refuse(manager, urls):
+        raise tfds.core.download.util.DownloadError("Failed to get url. HTTP code: 403.")
+
+    monkeypatch.setattr(tfds.download.DownloadManager, "download", refuse)
+    refused("gopro", tmp_path, tmp_path / "none", r"could not be downloaded \(.*403.*--manual-dir")
 
 
 def test_what_lies_there_is_checked_before_the_rest_is_downloaded(tmp_path, monkeypatch):

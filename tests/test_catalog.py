@@ -74,6 +74,7 @@ def test_a_dataset_that_is_not_prepared_tells_the_commands(tmp_path, monkeypatch
     assert f"hide is not prepared in {tmp_path}" in message
     assert f"deblur-keras data prepare hide --data-dir {tmp_path}" in message
     assert f"tfds build hide --imports deblur_keras.datasets --data_dir {tmp_path}" in message
+    assert "pip install apache-beam mlcroissant" in message  # which tfds asks for without using it
     assert f"{tmp_path}/downloads/manual" in message
     assert "https://github.com/joanshen0508/HA_deblur" in message
 

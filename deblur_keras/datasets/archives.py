@@ -19,6 +19,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from deblur_keras import images
+from deblur_keras.datasets import downloads
 from deblur_keras.datasets.layouts import DatasetError
 
 PARTIAL = "DEBLUR_KERAS_PARTIAL_DATA"
@@ -182,7 +183,7 @@ def locate(download_manager, published):
         if not one.url:
             raise DatasetError(_not_there(manual, one))
     if absent:
-        downloaded = download_manager.download({one.file: one.url for one in absent})
+        downloaded = downloads.fetch(download_manager, {one.file: one.url for one in absent})
         for one in absent:
             found[one.file] = Archive(Path(downloaded[one.file]), one)
             verify(found[one.file].path, one)

@@ -224,7 +224,7 @@ def prepare(name, data_dir=None, manual_dir=None):
                 compute_stats=tfds.download.ComputeStatsMode.SKIP,
             )
         )
-    except ConnectionError as error:  # of requests, which is an OSError too
+    except (ConnectionError, tfds.core.download.util.DownloadError) as error:
         raise DatasetError(_unreachable(builder, error)) from error
     except OSError as error:
         if type(error).__module__.startswith("requests"):
@@ -295,9 +295,10 @@ def _prepared(name, data_dir):
         name = "/".join(filter(None, resolve(name)))
         raise DatasetError(
             f"{name} is not prepared in {root}. Prepare it once, with: {_command(name, root)} (or,"
-            f" if apache-beam is installed, with: tfds build {name} --imports deblur_keras.datasets"
-            f" --data_dir {root} ). Archives that were fetched by hand are looked for in"
-            f" {root}/downloads/manual, or where --manual-dir says. {_by_hand(builder)}"
+            f" after pip install apache-beam mlcroissant, with: tfds build {name} --imports"
+            f" deblur_keras.datasets --data_dir {root} ). Archives that were fetched by hand are"
+            f" looked for in {root}/downloads/manual, or where --manual-dir says."
+            f" {_by_hand(builder)}"
         )
     if builder.info.file_format.value != "tfrecord":
         raise DatasetError(

@@ -422,7 +422,10 @@ def _pixels(data):
         if not wide and (picture.mode in ("I", "F") or picture.mode.startswith("I;")):
             raise ValueError(f"pixels of mode {picture.mode}; expected 8 or 16 bits a channel")
         picture.load()  # before OpenCV too, which takes a file that is cut off without complaint
-        pixels = _decode_16_bit(data) if wide else np.asarray(picture.convert("RGB"))
+        if wide:
+            pixels = _decode_16_bit(data)
+        else:  # convert would copy RGB too, for some percent of the time that decoding takes
+            pixels = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
         # Asked after loading: PNG may keep its EXIF behind the pixels, and the pixels of a TIFF
         # have been turned, and its tag dropped, by now.
         turn = _UPRIGHT.get(picture.getexif().get(_ORIENTATION), lambda same: same)

@@ -161,6 +161,44 @@ def test_colours_under_alpha_are_kept(tmp_path, suffix):
     np.testing.assert_array_equal(images.read(tmp_path / f"clear{suffix}"), colours)
 
 
+def picture_of(mode):
+    """Noise in a mode of Pillow."""
+    picture = Image.fromarray(noise(9, 8, 3))
+    if mode == "P":
+        return picture.quantize(7)
+    if mode in ("RGBA", "LA"):
+        alpha = Image.fromarray(noise(9, 8, seed=1))
+        return Image.merge(mode, [*picture.convert(mode.rstrip("A")).split(), alpha])
+    return picture.convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "options"),
+    [
+        *((f"a.{suffix}", "RGB", {}) for suffix in ("png", "jpg", "bmp", "tif", "webp")),
+        ("a.png", "RGB", {"transparency": tuple(noise(9, 8, 3)[0, 0])}),
+        *(("a.png", mode, {}) for mode in ("1", "L", "LA", "P", "RGBA")),
+        *(("a.png", mode, {"transparency": 3}) for mode in ("L", "P")),
+        ("a.png", "P", {"transparency": bytes(range(7))}),
+        *(("a.tif", mode, {}) for mode in ("1", "L", "LA", "P", "RGBA", "CMYK", "LAB")),
+        *(("a.jpg", mode, {}) for mode in ("L", "CMYK", "YCbCr")),
+        *(("a.bmp", mode, {}) for mode in ("1", "L", "P")),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Palette images with Transparency")
+def test_pixels_of_each_mode_are_those_that_pillow_converts_to(tmp_path, name, mode, options):
+    picture_of(mode).save(tmp_path / name, **options)
+    with Image.open(tmp_path / name) as picture:
+        expected = np.asarray(picture.convert("RGB"))
+    np.testing.assert_array_equal(images.read(tmp_path / name), expected)
+
+
+def test_rgb_is_not_copied_once_more(tmp_path, monkeypatch):
+    path = images.write(tmp_path / "a.png", noise(4, 4, 3))
+    monkeypatch.setattr(Image.Image, "convert", None)
+    np.testing.assert_array_equal(images.read(path), noise(4, 4, 3))
+
+
 def test_cmyk_is_converted(tmp_path):
     Image.new("CMYK", (8, 8), (0, 0, 0, 0)).save(tmp_path / "print.jpg")
     assert (images.read(tmp_path / "print.jpg") == 255).all()

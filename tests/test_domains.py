@@ -133,7 +133,7 @@ def test_two_sets_that_are_none_are_named(sides, tmp_path):
         datasets.unpaired(blurred, tmp_path)
     with pytest.raises(images.ImageError, match="nowhere"):
         datasets.unpaired(blurred, tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="crop must be at least 1"):
+    with pytest.raises(ValueError, match="crop must be a whole number of at least 1"):
         datasets.unpaired(*sides, crop=0)
 
 

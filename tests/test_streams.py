@@ -451,11 +451,36 @@ def test_a_grey_partner_of_a_coloured_one_is_passed_over(tmp_path, caplog):
         {"cache": ""},
         {"cache": 1},
         {"cache": None},
+        {"batch": 1.5},
+        {"batch": "2"},
+        {"batch": True},
+        {"crop": 31.5},
+        {"crop": "32"},
+        {"scale": "0.5"},
+        {"scale": (0.5, "1")},
+        {"scale": None},
+        {"scale": np.nan},
+        {"scale": np.array(0.5)},
+        {"crops_per_image": 1.5},
+        {"first_epoch": None},
+        {"first_batch": 0.5},
+        {"seed": 1.0},
+        {"seed": "one"},
+        {"max_bad": 1.5},
+        {"max_bad": None},
     ],
 )
 def test_arguments_out_of_range(tmp_path, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        make("paired", tmp_path, **wrong)
+        datasets.paired(write_pairs(tmp_path), **wrong)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path):
+    two, half = np.int64(2), np.float32(0.5)
+    dataset = datasets.paired(
+        write_pairs(tmp_path), crop=np.int32(8), batch=two, seed=two, first_epoch=two, scale=half
+    )
+    assert next(iter(dataset))[0].shape == (2, 8, 8, 3)
 
 
 # Mixtures

@@ -6,6 +6,7 @@ which random numbers.
 
 import dataclasses
 import itertools
+import numbers
 import os
 from typing import NamedTuple
 
@@ -43,25 +44,32 @@ class Options:
 
     def __post_init__(self):
         """Raises ValueError for an argument out of range."""
-        self.scales = (self.scale,) if np.isscalar(self.scale) else tuple(self.scale)
-        if not self.scales or not all(0 < scale <= 4 for scale in self.scales):
-            raise ValueError(f"scale must be in (0, 4], or several such values; got {self.scale}")
-        if self.crop is not None and self.crop < 1:
-            raise ValueError(f"crop must be at least 1 pixel, or None; got {self.crop}")
-        if self.batch < 1 or (self.crop is None and self.batch != 1):
+        self.scales = (self.scale,) if np.isscalar(self.scale) else _tuple(self.scale)
+        if not self.scales or not all(_is(numbers.Real, s) and 0 < s <= 4 for s in self.scales):
+            raise ValueError(f"scale must be in (0, 4], or several such values; got {self.scale!r}")
+        if self.crop is not None and not _whole(self.crop, 1):
             raise ValueError(
-                f"batch must be at least 1, and 1 when crop is None (whole images differ in size);"
-                f" got batch={self.batch}, crop={self.crop}"
+                f"crop must be a whole number of at least 1 pixel, or None; got {self.crop!r}"
             )
-        if self.crops_per_image < 1 or (self.crop is None and self.crops_per_image != 1):
+        if not _whole(self.batch, 1) or (self.crop is None and self.batch != 1):
             raise ValueError(
-                "crops_per_image must be at least 1, and 1 when crop is None; got"
-                f" crops_per_image={self.crops_per_image}, crop={self.crop}"
+                "batch must be a whole number of at least 1, and 1 when crop is None (whole images"
+                f" differ in size); got batch={self.batch!r}, crop={self.crop}"
             )
-        if min(self.seed, self.first_epoch, self.first_batch or 0) < 0:
+        if not _whole(self.crops_per_image, 1) or (self.crop is None and self.crops_per_image != 1):
             raise ValueError(
-                "seed, first_epoch and first_batch must not be negative, got"
-                f" {self.seed}, {self.first_epoch} and {self.first_batch}"
+                "crops_per_image must be a whole number of at least 1, and 1 when crop is None; got"
+                f" crops_per_image={self.crops_per_image!r}, crop={self.crop}"
+            )
+        begin = 0 if self.first_batch is None else self.first_batch
+        if not all(_whole(number, 0) for number in (self.seed, self.first_epoch, begin)):
+            raise ValueError(
+                "seed, first_epoch and first_batch must be whole numbers and not negative, got"
+                f" {self.seed!r}, {self.first_epoch!r} and {self.first_batch!r}"
+            )
+        if not _whole(self.max_bad, 0):
+            raise ValueError(
+                f"max_bad must be a whole number and not negative, got {self.max_bad!r}"
             )
         if not isinstance(self.cache, bool | str | os.PathLike) or self.cache == "":
             raise ValueError(f"cache must be True, False or a folder; got {self.cache!r}")
@@ -79,6 +87,18 @@ class Options:
     def draw_scale(self, generator):
         """Draws one of the scales."""
         return self.scales[generator.integers(len(self.scales))]
+
+
+def _is(kind, value):
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _whole(value, least):
+    return _is(numbers.Integral, value) and value >= least
+
+
+def _tuple(values):
+    return tuple(values) if np.iterable(values) else ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,7 +46,16 @@ _UPRIGHT = {
 
 
 class ImageError(ValueError):
-    """An image that cannot be read, written or found; the message names the file."""
+    """An image that cannot be read, written or found; the message names the file.
+
+    Attributes:
+        source: text that only this image has, such as its path, to tell how many are concerned;
+            None where that is not known.
+    """
+
+    def __init__(self, message, source=None):
+        super().__init__(message)
+        self.source = None if source is None else str(source)
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,8 @@ def read(path):
     try:
         data = path.read_bytes()
     except OSError as error:  # missing, a folder, no permission
-        raise ImageError(f"{path}: cannot be read: {error.strerror or error}") from error
+        message = f"{path}: cannot be read: {error.strerror or error}"
+        raise ImageError(message, path) from error
     return decode(data, path)
 
 
@@ -99,7 +109,7 @@ def decode(data, name):
 
     Args:
         data: bytes of the whole file; they decide how they are read, no suffix does.
-        name: what to call the image in an error, such as its path.
+        name: what to call the image in an error, such as its path; two images want two names.
 
     Returns:
         uint8 array of shape (H, W, 3), RGB.
@@ -118,14 +128,15 @@ def decode(data, name):
         return _pixels(data)
     except UnidentifiedImageError:
         formats = ", ".join(_READABLE)
-        raise ImageError(f"{name}: not an image of a known format ({formats})") from None
+        raise ImageError(f"{name}: not an image of a known format ({formats})", name) from None
     except Image.DecompressionBombError as error:
         raise ImageError(
             f"{name}: refused, too many pixels for a photograph ({error}); if the file is "
-            "trusted, raise PIL.Image.MAX_IMAGE_PIXELS"
+            "trusted, raise PIL.Image.MAX_IMAGE_PIXELS",
+            name,
         ) from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's plugins raise
-        raise ImageError(f"{name}: broken or unsupported image: {error}") from error
+        raise ImageError(f"{name}: broken or unsupported image: {error}", name) from error
 
 
 def write(path, image, quality=95):

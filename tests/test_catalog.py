@@ -296,7 +296,7 @@ def test_a_file_that_changes_later_is_named(prepared, tmp_path):
     copy = tmp_path / "copy.tfrecord"
     copy.write_bytes(pair.sharp.path.read_bytes()[: pair.sharp.offset + 10])
     moved = dataclasses.replace(pair, sharp=dataclasses.replace(pair.sharp, path=copy))
-    with pytest.raises(DatasetError, match=r"copy.tfrecord: has been cut off"):
+    with pytest.raises(DatasetError, match=r"flit01 sharp in .*copy.tfrecord: has been cut off"):
         moved.read()
     copy.unlink()
     with pytest.raises(DatasetError, match=r"copy.tfrecord: cannot be read: No such file"):
@@ -330,3 +330,20 @@ def test_broken_images_of_one_file_are_counted_one_by_one(prepared):
     assert len(list(datasets.paired([*broken, *whole[2:]], max_bad=2, **common))) == 4
     with pytest.raises(tf.errors.OpError, match="2 images could not be used, and max_bad allows 1"):
         list(datasets.paired([*broken, *whole[2:]], max_bad=1, **common))
+
+
+@pytest.mark.parametrize("how", ["gone", "cut off"])
+def test_images_of_a_file_that_is_gone_are_counted_one_by_one(prepared, tmp_path, how):
+    """A file of records is no image: it would be hundreds of them at once."""
+    whole = catalog.pairs("gopro/light", "train", data_dir=prepared)
+    copy = tmp_path / "copy.tfrecord"
+    if how == "cut off":
+        copy.write_bytes(whole[0].sharp.path.read_bytes()[:100])
+    moved = [
+        dataclasses.replace(pair, sharp=dataclasses.replace(pair.sharp, path=copy))
+        for pair in whole[:3]
+    ]
+    common = {"crop": 16, "scale": 1.0}
+    assert len(list(datasets.paired([*moved, *whole[3:]], max_bad=3, **common))) == 4
+    with pytest.raises(tf.errors.OpError, match="3 images could not be used, and max_bad allows 2"):
+        list(datasets.paired([*moved, *whole[3:]], max_bad=2, **common))

@@ -71,8 +71,12 @@ def test_what_is_no_image_is_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     with pytest.raises(images.ImageError, match=r"a\.png: cannot be read: its header"):
         headers.peek(tmp_path / "a.png")
-    with pytest.raises(images.ImageError, match=r"b\.png: cannot be read: No such file"):
+    with pytest.raises(images.ImageError, match=r"b\.png: cannot be read: No such file") as caught:
         headers.peek(tmp_path / "b.png")
+    assert caught.value.source == str(tmp_path / "b.png")
+    with pytest.raises(images.ImageError, match=r"^one in .*a\.png: cannot be read") as caught:
+        headers.peek(Stored(tmp_path / "a.png", 0, 9, "one"))
+    assert caught.value.source == f"one in {tmp_path / 'a.png'}"
 
 
 def test_the_identity_changes_with_the_file(tmp_path):

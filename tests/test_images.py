@@ -1,4 +1,5 @@
 import io
+import pickle
 import stat
 from pathlib import Path
 
@@ -239,6 +240,8 @@ def test_unreadable_files_are_named(tmp_path):
         with pytest.raises(images.ImageError) as caught:
             images.read(tmp_path / name)
         assert str(caught.value).startswith(f"{tmp_path / name}: "), name
+        assert caught.value.source == str(tmp_path / name)
+        assert pickle.loads(pickle.dumps(caught.value)).source == caught.value.source
 
 
 def test_decompression_bomb_is_refused(tmp_path, monkeypatch):

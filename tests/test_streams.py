@@ -338,6 +338,25 @@ def test_more_than_max_bad_stops_the_training(tmp_path):
         list(none)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_colon_in_the_name_of_a_folder_makes_no_two_files_one(tmp_path, kind):
+    folder = tmp_path / "take 1: night"
+    dataset = make(kind, folder, max_bad=1)
+    for number in (1, 3):
+        break_file(folder / "sharp" / f"{number}.png", "truncated")
+    with pytest.raises(tf.errors.OpError, match="2 images could not be used, and max_bad allows 1"):
+        list(dataset)
+
+
+def test_a_file_that_breaks_in_several_ways_is_one_file(tmp_path, caplog):
+    write_pairs(tmp_path)
+    dataset = datasets.paired(tmp_path, crop=16, scale=1.0, max_bad=1)
+    for how in ("truncated", "no image", "vanished"):
+        break_file(tmp_path / "blur" / "1.png", how)
+        assert len(levels(dataset)) == 5
+    assert sum("is used in its place" in record.getMessage() for record in caplog.records) == 1
+
+
 @pytest.mark.parametrize("kind", ["paired", "unpaired"])
 def test_when_nothing_is_usable_one_is_named(tmp_path, kind):
     dataset = make(kind, tmp_path)

@@ -38,6 +38,11 @@ class Header:
     kind: str | None
 
     @property
+    def size(self):
+        """The width and the height."""
+        return self.width, self.height
+
+    @property
     def conversion(self):
         """Says what reading does to the pixels, or None."""
         return _CONVERSIONS.get(self.kind)
@@ -75,7 +80,9 @@ def peek(source):
                 return _parse(front + file.read(-1 if length is None else length - len(front)))
     except (*_ERRORS, Image.DecompressionBombError) as error:
         reason = getattr(error, "strerror", None) or "its header is broken or of no known format"
-        raise images.ImageError(f"{path}: cannot be read: {reason}") from error
+        raise images.ImageError(
+            f"{name(source)}: cannot be read: {reason}", name(source)
+        ) from error
 
 
 def identity(source):
@@ -94,6 +101,19 @@ def identity(source):
     path, start, length = _place(source)
     state = path.stat()
     return f"{path.absolute()}|{state.st_size}|{state.st_mtime_ns}|{start}|{length}"
+
+
+def name(source):
+    """Returns what an image is called in messages.
+
+    Args:
+        source: Path of a file, or a `records.Stored`.
+
+    Example:
+        >>> name("blur/1.png")
+        'blur/1.png'
+    """
+    return source.source if hasattr(source, "offset") else str(source)
 
 
 def _place(source):

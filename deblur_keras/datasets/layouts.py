@@ -9,10 +9,9 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from deblur_keras import images
-from deblur_keras.datasets import measures
+from deblur_keras.datasets import headers, measures
 
 # Blurred first. In the authors' combine_A_and_B.py, A is the blurred side and B the sharp one.
 SIDES = (("blur", "sharp"), ("input", "target"), ("A", "B"))
@@ -20,12 +19,18 @@ SPLITS = ("train", "test", "val", "valid", "validation")
 
 _SCENE_DEPTH = 3  # folders between the directory and the two sides: <split>/<group>/<scene>
 _SHOWN = 5  # names listed in an error
-_EXIF_ORIENTATION = 0x0112
 _LEAST_RESEMBLANCE = 0.9  # correlation of the halves of a side-by-side file, at 64x64
 
 
 class DatasetError(ValueError):
-    """Says what is wrong with a folder of training or test images, and what to do about it."""
+    """Says what is wrong with training or test images, and what to do about it.
+
+    Where it is one image or pair, ``source`` is a text that no other has, else None.
+    """
+
+    def __init__(self, message, source=None):
+        super().__init__(message)
+        self.source = None if source is None else str(source)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,14 +64,14 @@ class Pair:
         if self.side_by_side:
             width = blurred.shape[1]
             if width % 2:
-                raise DatasetError(
-                    f"{self.blurred}: a side-by-side file must have an even width, got {width}"
-                )
+                message = f"a side-by-side file must have an even width, got {width}"
+                raise DatasetError(f"{self.blurred}: {message}", self.blurred)
             return blurred[:, : width // 2], blurred[:, width // 2 :]
         sharp = images.read(self.sharp)
         if blurred.shape != sharp.shape:
             sizes = blurred.shape[1::-1], sharp.shape[1::-1]
-            raise DatasetError(_size_message([(self, *sizes)], 1))
+            names = f"{self.blurred} and {self.sharp}"
+            raise DatasetError(_size_message([(self, *sizes)], 1), names)
         return blurred, sharp
 
 
@@ -347,13 +352,9 @@ def check_distinct(found):
 def _header_size(path):
     """Returns (width, height) as displayed, reading no pixels."""
     try:
-        with Image.open(path) as image:
-            # Pillow decodes a whole PNG to look for Exif behind its pixels; only look in front.
-            exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
-            turned = exif.get(_EXIF_ORIENTATION, 1) in (5, 6, 7, 8)
-            return image.size[::-1] if turned else image.size
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise DatasetError(f"{path}: cannot be read as an image ({error})") from error
+        return headers.peek(path).size
+    except images.ImageError as error:
+        raise DatasetError(str(error), error.source) from error
 
 
 def _size_message(wrong, total):

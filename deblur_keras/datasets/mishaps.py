@@ -24,7 +24,7 @@ class Mishaps:
     Example:
         >>> def use(index):
         ...     if index == 1:
-        ...         raise images.ImageError("1.png: broken")
+        ...         raise images.ImageError("1.png: broken", source="1.png")
         ...     return f"{index}.png"
         >>> mishaps = Mishaps(limit=10)
         >>> [mishaps.first_usable(use, start, count=3, turn=0) for start in range(3)]
@@ -76,11 +76,11 @@ class Mishaps:
 
     def _note(self, error):
         with self._lock:
-            # A file broken in one way and then in another is one file; its name comes first.
             message = str(error)
-            name = message.partition(": ")[0] if isinstance(error, images.ImageError) else message
-            new = name not in self._bad
-            self._bad.add(name)
+            # A file broken in one way and then in another is one file.
+            source = message if error.source is None else error.source
+            new = source not in self._bad
+            self._bad.add(source)
             number = len(self._bad)
         if number > self._limit:
             raise DatasetError(

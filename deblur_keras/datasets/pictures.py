@@ -118,23 +118,24 @@ class Pictures:
         for source, header in zip(self._sources[key], found, strict=True):
             if header.kind and self._first(header.kind):
                 _logger.warning(
-                    "%s: %s. So it is with others like it", _path(source), header.conversion
+                    "%s: %s. So it is with others like it", headers.name(source), header.conversion
                 )
 
     def _compare(self, key, decoded, found):
-        names = " and ".join(str(_path(source)) for source in self._sources[key])
+        names = " and ".join(map(headers.name, self._sources[key]))
         if found[0].orientation != found[1].orientation:
             turn = measures.turn(*decoded)
             if turn:
                 orientations = " and ".join(str(header.orientation) for header in found)
                 raise DatasetError(
                     f"{names}: the second shows the first {turn}; their EXIF orientations are"
-                    f" {orientations}, of which one is wrong"
+                    f" {orientations}, of which one is wrong",
+                    names,
                 )
         grey = [header.kind == "grey" for header in found]
         if grey[0] != grey[1] and measures.colourfulness(decoded[grey[0]]) > _COLOURED:
             missing = "first" if grey[0] else "second"
-            raise DatasetError(f"{names}: the {missing} is grey and the other one is not")
+            raise DatasetError(f"{names}: the {missing} is grey and the other one is not", names)
 
     def _extend(self, image):
         missing = [max(self._least - side, 0) for side in image.shape[:2]]
@@ -203,7 +204,3 @@ def _owned(options, kept):
     """Returns a weak reference to what the dataset is to own."""
     options.owned.append(kept)
     return weakref.ref(kept)
-
-
-def _path(source):
-    return getattr(source, "path", source)

@@ -393,8 +393,9 @@ def averaged(
                 (frame,) = sources.read(place, chosen)
                 if frame.shape != sharp.shape:
                     raise layouts.DatasetError(
-                        f"{files[place]} and {files[middle]} differ in size; the frames of one"
-                        " video are expected in a folder of their own"
+                        f"{files[place]} and {files[middle]} differ in size; expected the frames of"
+                        " one video in a folder of their own",
+                        files[place],
                     )
                 yield region.of(frame)
 

@@ -41,6 +41,11 @@ class Stored:
     length: int
     name: str = ""
 
+    @property
+    def source(self):
+        """What it is called in errors, and nothing else is."""
+        return f"{self.name or f'byte {self.offset}'} in {self.path}"
+
     def read(self):
         """Reads the bytes.
 
@@ -53,10 +58,13 @@ class Stored:
                 data = file.read(self.length)
         except OSError as error:
             raise DatasetError(
-                f"{self.path}: cannot be read: {error.strerror}; prepare the dataset again"
+                f"{self.source}: cannot be read: {error.strerror}; prepare the dataset again",
+                self.source,
             ) from error
         if len(data) < self.length:
-            raise DatasetError(f"{self.path}: has been cut off; prepare the dataset again")
+            raise DatasetError(
+                f"{self.source}: has been cut off; prepare the dataset again", self.source
+            )
         return data
 
     def decode(self):
@@ -69,7 +77,7 @@ class Stored:
             ImageError: They are no image, or a broken one.
             DatasetError: The file is gone or shorter than it was.
         """
-        return images.decode(self.read(), f"{self.name} in {self.path}")
+        return images.decode(self.read(), self.source)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,9 +111,11 @@ class Record:
         """
         blurred, sharp = self.blurred.decode(), self.sharp.decode()
         if blurred.shape != sharp.shape:
+            source = f"{self.name} in {self.blurred.path}"
             raise DatasetError(
-                f"{self.name} in {self.blurred.path}: expected two images of one size (height,"
-                f" width), got {blurred.shape[:2]} and {sharp.shape[:2]}"
+                f"{source}: expected two images of one size (height, width), got"
+                f" {blurred.shape[:2]} and {sharp.shape[:2]}",
+                source,
             )
         return blurred, sharp
 

@@ -133,6 +133,52 @@ def test_a_damaged_file_is_made_anew(tmp_path, caplog):
     assert not caplog.records
 
 
+def test_other_crops_and_batches_are_cut_from_the_same_files(tmp_path, reads):
+    write(tmp_path)  # half of 40x60 pixels
+    pairs = datasets.pairs(tmp_path)
+
+    def files(crop):
+        reads.clear()
+        list(datasets.paired(pairs, crop=crop, cache=tmp_path / "cache"))
+        return len(list((tmp_path / "cache").glob("*.npy"))), len(reads)
+
+    assert files(16) == (4, 8)
+    assert files(12) == files(20) == files(16) == (4, 0)
+    assert files(24) == (8, 8)  # more than the images are high: they are extended
+    assert files(25) == (12, 8)  # otherwise
+    assert files(24) == files(20) == (12, 0)
+
+
+def test_what_an_image_was_before_it_changed_is_deleted(tmp_path):
+    write(tmp_path)
+    cache = tmp_path / "cache"
+    for scale in (0.5, 1.0):
+        list(make("paired", tmp_path, cache=cache, scale=scale))
+    list(make("unpaired", tmp_path, cache=cache))  # of the same files, one by one
+    others = {cache / f"{digit * 48}.npy" for digit in "0f"} | {cache / "mine.npy"}
+    for path in others:
+        path.write_bytes(b"of another set of images")
+    before = set(cache.iterdir())
+    assert len(before) == 8 + 8 + 3 + 1
+    images.write(tmp_path / "sharp" / "1.png", np.zeros((44, 62, 3), np.uint8))
+    images.write(tmp_path / "blur" / "1.png", np.zeros((44, 62, 3), np.uint8))
+    list(make("paired", tmp_path, cache=cache))
+    after = set(cache.iterdir())
+    assert (len(before - after), len(after - before)) == (2, 1)  # of both scales; one is new
+    list(make("unpaired", tmp_path, cache=cache))
+    assert len(before - set(cache.iterdir())) == 4
+    assert others < set(cache.iterdir())
+
+
+def test_a_file_that_cannot_be_kept_is_not_counted_as_kept(tmp_path, caplog):
+    write(tmp_path)
+    pairs = datasets.pairs(tmp_path)
+    (tmp_path / "blur" / "2.png").write_bytes(b"broken")
+    with caplog.at_level(logging.INFO):
+        datasets.paired(pairs, crop=16, cache=tmp_path / "cache")
+    assert "there already" not in caplog.text
+
+
 def test_the_size_is_told_before_and_is_what_it_becomes(tmp_path, caplog):
     write(tmp_path, 5, height=41, width=67)
     scales = (0.31, 0.5, 1.0)

@@ -84,5 +84,8 @@ def test_the_identity_changes_with_the_file(tmp_path):
     first = headers.identity(path)
     assert headers.identity(str(path)) == first
     save(path, pixels=PIXELS[:-1])
-    assert headers.identity(path) != first
+    image, version = headers.identity(path)
+    assert image == first[0] and version != first[1]
+    image, version = headers.identity(save(tmp_path / "b.png"))
+    assert image != first[0]
     assert headers.identity(Stored(path, 0, 9)) != headers.identity(Stored(path, 9, 9))

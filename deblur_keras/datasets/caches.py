@@ -6,8 +6,10 @@ refused where it does not fit.
 
 import collections
 import concurrent.futures
+import contextlib
 import hashlib
 import logging
+import re
 import shutil
 import threading
 import weakref
@@ -20,6 +22,8 @@ from deblur_keras.datasets.layouts import DatasetError
 
 _TAG = "CACHEDIR.TAG"  # https://bford.info/cachedir: backup programs leave such folders out
 _SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55\n# Decoded images of deblur_keras.\n"
+_DIGITS = 16  # hexadecimal ones in each of the three parts of a name
+_NAME = re.compile(f"[0-9a-f]{{{3 * _DIGITS}}}\\.npy")
 _SHARE = 0.9  # of what is free, that a cache may take
 _MUCH = 1 << 30  # bytes; from here on the size is told to everybody, not only on request
 _CGROUP = Path("/sys/fs/cgroup")
@@ -115,13 +119,17 @@ class Disk:
     crop costs no more than its own pixels. Where the disk turns out to be full after all, this is
     told once, and what is not in the folder by then is decoded at each visit.
 
+    Several streams may share a folder. So only what an image was before it changed is deleted from
+    it; what other streams, scales or crops have left there stays, because they may come again.
+    Delete the folder, between two runs, to be rid of that.
+
     Args:
-        folder: A folder that is empty, does not exist, or is such a cache. It may be deleted
-            between two runs.
+        folder: A folder that is empty, does not exist, or is such a cache.
         plan: As in `Memory`.
         names: As in `Memory`.
-        identities: Dictionary from the keys to texts that change when the images do; one that is
-            missing is not kept.
+        identities: Dictionary from (key, scale) to three texts: one that only the images behind
+            this key have, one that changes when they do, and one for what is made of them. Those
+            for which it has none are not kept.
 
     Raises:
         DatasetError: They do not fit, or the folder is something else or cannot be written to.
@@ -130,7 +138,8 @@ class Disk:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     for image in (np.zeros((2, 2, 3), np.uint8), None):
-        ...         disk = Disk(folder, {(0, 1.0): 12}, "1 photograph", {0: "a.png, 13:30"})
+        ...         identities = {(0, 1.0): ("a.png", "13:30", "whole")}
+        ...         disk = Disk(folder, {(0, 1.0): 12}, "1 photograph", identities)
         ...         (image,) = disk.get(0, 1.0, lambda: (image,))
         ...         image.shape
         (2, 2, 3)
@@ -138,20 +147,22 @@ class Disk:
     """
 
     def __init__(self, folder, plan, names, identities):
-        self._folder, self._identities = Path(folder), identities
+        self._folder = Path(folder)
+        self._paths = {entry: self._folder / _name(*texts) for entry, texts in identities.items()}
         self._refused, self._lock, self._own = False, threading.Lock(), {}
         self._prepare()
-        wanted = {entry: self._path(*entry) for entry in plan}
-        absent = [entry for entry, path in wanted.items() if path and not path.exists()]
+        self._drop_outdated()
+        absent = [entry for entry, path in self._paths.items() if not path.exists()]
         self.place = f"device {self._folder.stat().st_dev}"
         self.missing = sum(plan[entry] for entry in absent)
-        there = f", {len(plan) - len(absent)} of them there already" if absent != [*plan] else ""
+        present = len(self._paths) - len(absent)
+        there = f", {present} of them there already" if present else ""
         free = shutil.disk_usage(self._folder).free
         _announce(self, names + there, f"in {self._folder}", free)
 
     def get(self, key, scale, make):
         """Returns the images behind a key at a scale, which ``make`` makes the first time."""
-        path = self._path(key, scale)
+        path = self._paths.get((key, scale))
         if path is None:
             return make()
         with self._lock:
@@ -191,11 +202,14 @@ class Disk:
                 " another folder, or in memory"
             ) from error
 
-    def _path(self, key, scale):
-        if key not in self._identities:
-            return None
-        name = hashlib.sha256(f"{self._identities[key]}|{scale!r}".encode()).hexdigest()[:32]
-        return self._folder / f"{name}.npy"
+    def _drop_outdated(self):
+        """Deletes what this cache once made of images that have changed since."""
+        versions = {path.name[:_DIGITS]: path.name[: 2 * _DIGITS] for path in self._paths.values()}
+        for path in self._folder.iterdir():
+            version = versions.get(path.name[:_DIGITS])
+            if version and not path.name.startswith(version) and _NAME.fullmatch(path.name):
+                with contextlib.suppress(OSError):  # gone meanwhile, or still in use
+                    path.unlink()
 
     def _write(self, path, made):
         try:
@@ -218,6 +232,12 @@ class Disk:
             )
         else:
             self.missing -= made.nbytes
+
+
+def _name(image, version, made):
+    """Returns the name of a file, whose parts are those of the identity."""
+    parts = (hashlib.sha256(text.encode()).hexdigest()[:_DIGITS] for text in (image, version, made))
+    return f"{''.join(parts)}.npy"
 
 
 def free_memory():

@@ -86,7 +86,10 @@ def peek(source):
 
 
 def identity(source):
-    """Returns a text that changes when the file does: its path, size, time and place in it.
+    """Returns a text that only this image has, and one that changes when its file does.
+
+    The first is the path and the place in the file. The second is the file's size and the time of
+    its last change.
 
     Args:
         source: Path of a file, or a `records.Stored`.
@@ -100,7 +103,7 @@ def identity(source):
     """
     path, start, length = _place(source)
     state = path.stat()
-    return f"{path.absolute()}|{state.st_size}|{state.st_mtime_ns}|{start}|{length}"
+    return f"{path.absolute()}|{start}|{length}", f"{state.st_size}|{state.st_mtime_ns}"
 
 
 def name(source):

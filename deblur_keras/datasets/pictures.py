@@ -159,41 +159,36 @@ class Pictures:
 
     def _open_cache(self, cache, scales):
         """Makes the cache that was asked for, in memory or in a folder."""
-        plan = {
-            (key, scale): size
-            for key in range(len(self._sources))
-            for scale, size in zip(scales, self._sizes(key, scales), strict=True)
-        }
+        plan, identities = {}, {}
+        for key in range(len(self._sources)):
+            try:
+                height, width = self._size(key)
+                image, version = self._identity(key)
+            except (images.ImageError, OSError):  # named when its turn comes
+                plan |= {(key, scale): 0 for scale in scales}
+                continue
+            for scale in scales:
+                sides = round(height * scale), round(width * scale)
+                area = max(sides[0], self._least) * max(sides[1], self._least)
+                plan[key, scale] = 3 * self._sides * area
+                # Where nothing is added to the picture, it serves crops of other sizes too.
+                extended = f", at least {self._least}" if min(sides) < self._least else ""
+                identities[key, scale] = image, version, f"{float(scale)}{extended}"
         noun = "pair" if self._sides == 2 else "photograph"
         names = f"{len(self._sources)} {noun}{'' if len(self._sources) == 1 else 's'}"
         if cache is True:
             return caches.Memory(plan, names)
-        return caches.Disk(cache, plan, names, self._identities())
+        return caches.Disk(cache, plan, names, identities)
 
-    def _sizes(self, key, scales):
-        """Computes the bytes that the images behind a key take at each scale."""
-        try:
-            header = headers.peek(self._sources[key][0])
-        except images.ImageError:
-            return [0] * len(scales)  # named when its turn comes
-        width = header.width // (self._sides // len(self._sources[key]))
-        return [
-            3
-            * self._sides
-            * max(round(width * scale), self._least)
-            * max(round(header.height * scale), self._least)
-            for scale in scales
-        ]
+    def _size(self, key):
+        """Returns height and width of each of the images behind a key."""
+        header = headers.peek(self._sources[key][0])
+        return header.height, header.width // (self._sides // len(self._sources[key]))
 
-    def _identities(self):
-        found = {}
-        for key, sources in enumerate(self._sources):
-            try:
-                files = "|".join(map(headers.identity, sources))
-            except OSError:
-                continue  # named when its turn comes
-            found[key] = f"{files}|{self._sides}|{self._least}"
-        return found
+    def _identity(self, key):
+        """Returns what the images behind a key are, and as of when."""
+        places, versions = zip(*map(headers.identity, self._sources[key]), strict=True)
+        return f"{'|'.join(places)}|{self._sides}", "|".join(versions)
 
 
 def _nothing():

@@ -56,8 +56,9 @@ def paired(
         shuffle: Whether each epoch comes in a fresh random order instead of the given one.
         repeat: Whether to go on without end; Keras then needs ``steps_per_epoch``.
         cache: True keeps the decoded, scaled 8-bit images in memory, a path keeps them in that
-            folder, for later runs too. Crops and flips are drawn afresh all the same. A pair halved
-            from 1280x720 takes 1.4 MB; how much all will take is logged, and refused if too much.
+            folder, for later runs too; delete it, between two runs, if it holds some that are not
+            needed any more. Crops and flips are drawn afresh all the same. A pair halved from
+            1280x720 takes 1.4 MB; how much all will take is logged, and refused if too much.
         fixed: Whether every epoch repeats the first: the same order, crops and flips (validation).
         first_epoch: Number of the first epoch; a run that continues passes the epochs it has done.
         first_batch: Batches that are done already, counted from the start of ``first_epoch``; the

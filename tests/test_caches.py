@@ -3,6 +3,7 @@
 import errno
 import gc
 import logging
+import os
 import threading
 import time
 import weakref
@@ -168,6 +169,21 @@ def test_what_an_image_was_before_it_changed_is_deleted(tmp_path):
     list(make("unpaired", tmp_path, cache=cache))
     assert len(before - set(cache.iterdir())) == 4
     assert others < set(cache.iterdir())
+
+
+def test_a_change_that_keeps_size_and_time_is_seen(tmp_path):
+    """As when a corrected set is copied over the old one by a program that keeps times."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    for side in ("blur", "sharp"):
+        images.write(tmp_path / side / "1.bmp", pixels // 2 + 100 * (side == "blur"))
+    first = epochs(make("paired", tmp_path, cache=tmp_path / "cache", fixed=True), 1)
+    path = tmp_path / "sharp" / "1.bmp"
+    before = path.stat()
+    time.sleep(0.05)  # the clock of files ticks some hundred times a second
+    images.write(path, 255 - pixels)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert epochs(make("paired", tmp_path, cache=tmp_path / "cache", fixed=True), 1) != first
 
 
 def test_a_file_that_cannot_be_kept_is_not_counted_as_kept(tmp_path, caplog):

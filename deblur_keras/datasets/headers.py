@@ -88,8 +88,10 @@ def peek(source):
 def identity(source):
     """Returns a text that only this image has, and one that changes when its file does.
 
-    The first is the path and the place in the file. The second is the file's size and the time of
-    its last change.
+    The first is the path and the place in the file. The second is the file's size and two times: of
+    its last change as programs may set it, and of the last change of anything about it, which no
+    program sets. So what was written over with another file's size and time, as by ``cp -p``, is
+    noticed. Renaming a file, or changing its owner or permissions, changes the second time too.
 
     Args:
         source: Path of a file, or a `records.Stored`.
@@ -103,7 +105,10 @@ def identity(source):
     """
     path, start, length = _place(source)
     state = path.stat()
-    return f"{path.absolute()}|{start}|{length}", f"{state.st_size}|{state.st_mtime_ns}"
+    return (
+        f"{path.absolute()}|{start}|{length}",
+        f"{state.st_size}|{state.st_mtime_ns}|{state.st_ctime_ns}",
+    )
 
 
 def name(source):

@@ -134,6 +134,32 @@ def test_a_damaged_file_is_made_anew(tmp_path, caplog):
     assert not caplog.records
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        np.zeros((2, 20, 30, 3), np.float32),
+        np.zeros((2, 20, 30, 3), np.int8),
+        np.zeros((2, 20, 30), np.uint8),
+        np.zeros((3, 20, 20, 3), np.uint8),
+        np.zeros((2, 20, 30, 4), np.uint8),
+        np.zeros((2, 10, 10, 3), np.uint8),
+        np.zeros((2, 40, 60, 3), np.uint8),
+        np.array(7, np.uint8),
+        np.array([{}]),
+    ],
+    ids=lambda wrong: f"{wrong.dtype}{wrong.shape}",
+)
+def test_a_file_of_something_else_is_made_anew(tmp_path, caplog, wrong):
+    write(tmp_path)
+    expected = epochs(make("paired", tmp_path, cache=tmp_path / "cache"))
+    path = next((tmp_path / "cache").glob("*.npy"))
+    np.save(path, wrong)
+    assert epochs(make("paired", tmp_path, cache=tmp_path / "cache")) == expected
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"{path}: is no whole cached image any more and is made anew")
+    assert np.load(path).shape == (2, 20, 30, 3)
+
+
 def test_other_crops_and_batches_are_cut_from_the_same_files(tmp_path, reads):
     write(tmp_path)  # half of 40x60 pixels
     pairs = datasets.pairs(tmp_path)

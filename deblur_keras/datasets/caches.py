@@ -130,6 +130,7 @@ class Disk:
         identities: Dictionary from (key, scale) to three texts: one that only the images behind
             this key have, one that changes when they do, and one for what is made of them. Those
             for which it has none are not kept.
+        count: Images behind a key.
 
     Raises:
         DatasetError: They do not fit, or the folder is something else or cannot be written to.
@@ -146,8 +147,8 @@ class Disk:
         (2, 2, 3)
     """
 
-    def __init__(self, folder, plan, names, identities):
-        self._folder = Path(folder)
+    def __init__(self, folder, plan, names, identities, count=1):
+        self._folder, self._plan, self._count = Path(folder), plan, count
         self._paths = {entry: self._folder / _name(*texts) for entry, texts in identities.items()}
         self._refused, self._lock, self._own = False, threading.Lock(), {}
         self._prepare()
@@ -168,16 +169,25 @@ class Disk:
         with self._lock:
             own = self._own.setdefault(path, threading.Lock())
         with own:  # so that two workers do not make the same one
-            found = self._load(path)
+            size = self._plan[key, scale]
+            found = self._load(path, size)
             if found is None:
                 found = make()
-                if not self._refused:
-                    self._write(path, np.stack(found))
+                made = np.stack(found)
+                if not self._refused and made.nbytes == size:  # else it would be refused when read
+                    self._write(path, made)
         return found
 
-    def _load(self, path):
+    def _load(self, path, size):
         try:
-            return tuple(np.asarray(np.load(path, mmap_mode="r")))
+            found = np.lib.format.open_memmap(path, mode="r")
+            expected = (self._count, *found.shape[1:3], 3)
+            if (found.dtype, found.shape, found.nbytes) != (np.uint8, expected, size):
+                raise ValueError(
+                    f"expected uint8 ({self._count}, H, W, 3) of {size} bytes, got {found.dtype}"
+                    f" {found.shape}"
+                )
+            return tuple(np.asarray(found))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, EOFError) as error:

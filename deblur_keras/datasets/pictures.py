@@ -178,7 +178,7 @@ class Pictures:
         names = f"{len(self._sources)} {noun}{'' if len(self._sources) == 1 else 's'}"
         if cache is True:
             return caches.Memory(plan, names)
-        return caches.Disk(cache, plan, names, identities)
+        return caches.Disk(cache, plan, names, identities, self._sides)
 
     def _size(self, key):
         """Returns height and width of each of the images behind a key."""

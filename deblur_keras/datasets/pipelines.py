@@ -61,11 +61,10 @@ def paired(
             1280x720 takes 1.4 MB; how much all will take is logged, and refused if too much.
         fixed: Whether every epoch repeats the first: the same order, crops and flips (validation).
         first_epoch: Number of the first epoch; a run that continues passes the epochs it has done.
-        first_batch: Batches that are done already, counted from the start of ``first_epoch``; the
-            stream goes on with the very batch that would have come next, and decodes none of
-            those before. Without ``repeat`` only the first iterator begins there, and the length is
-            not known unless it begins with an epoch. With ``repeat`` every iterator does, also for
-            0; left out, each begins an epoch of its own.
+        first_batch: Batches that are done already, counted from the start of ``first_epoch``. Every
+            iterator, also for 0, goes on with the very batch that would have come next, and decodes
+            none of those before; left out, each begins an epoch of its own. Needs ``repeat``, and
+            in ``fit`` ``steps_per_epoch``: Keras takes the length of its first epoch for all.
         crops_per_image: Crops from each image that is decoded; an epoch is longer by that factor.
             ``max(batch, 8)`` images give theirs in turn, so that no batch shows one twice, and are
             in memory meanwhile.

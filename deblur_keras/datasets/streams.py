@@ -67,6 +67,12 @@ class Options:
                 "seed, first_epoch and first_batch must be whole numbers and not negative, got"
                 f" {self.seed!r}, {self.first_epoch!r} and {self.first_batch!r}"
             )
+        if self.first_batch is not None and not self.repeat:
+            raise ValueError(
+                f"first_batch={self.first_batch!r} needs repeat=True: expected an endless stream,"
+                " because Keras's fit takes the length of its first epoch for all; give fit the"
+                " steps_per_epoch, or take as many batches as an epoch has"
+            )
         if not _whole(self.max_bad, 0):
             raise ValueError(
                 f"max_bad must be a whole number and not negative, got {self.max_bad!r}"
@@ -183,9 +189,9 @@ def stream(visit, count, options):
     counted = mishaps.Mishaps(options.max_bad)
     turns = itertools.count()
     # A new iterator is the next epoch, wherever the one before it was left. But where it is said
-    # at which batch an endless stream begins, each iterator begins there: Keras takes one of its
-    # own, to look at a batch, when it trains under a strategy.
-    anchored = options.repeat and options.first_batch is not None
+    # at which batch a stream begins, each iterator begins there: Keras takes one of its own, to
+    # look at a batch, when it trains under a strategy.
+    anchored = options.first_batch is not None
     following = _passes(options, first_epoch, skipped)
 
     def passes():
@@ -221,10 +227,8 @@ def stream(visit, count, options):
     # memory by weak references alone, and those live as long as the dataset and its iterators.
     tickets.owned = options.owned[:]
     options.owned.clear()
-    if options.repeat:
-        tickets = _counted(tickets, tf.data.INFINITE_CARDINALITY)
-    elif not skipped:  # else the first epoch is shorter than the others
-        tickets = _counted(tickets, crops)
+    number = tf.data.INFINITE_CARDINALITY if options.repeat else crops
+    tickets = tickets.apply(tf.data.experimental.assert_cardinality(number))
     full = options.repeat or crops % options.batch == 0  # then the batch dimension is static
     chain = tf.data.Options()
     chain.deterministic = options.deterministic
@@ -239,18 +243,10 @@ def stream(visit, count, options):
     )
 
 
-def _counted(tickets, number):
-    return tickets.apply(tf.data.experimental.assert_cardinality(number))
-
-
 def _beginning(options, crops):
     """Returns the epoch to begin with, and how many of its crops are done already."""
-    done = options.first_batch or 0
-    if options.repeat:  # batches go over from one epoch to the next
-        epochs, begin = divmod(done * options.batch, crops)
-    else:
-        epochs, batches = divmod(done, -(-crops // options.batch))
-        begin = batches * options.batch
+    # Batches of an endless stream go over from one epoch to the next.
+    epochs, begin = divmod((options.first_batch or 0) * options.batch, crops)
     return options.first_epoch + (0 if options.fixed else epochs), begin
 
 

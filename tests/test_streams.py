@@ -158,7 +158,7 @@ def test_keras_goes_on_with_the_next_batch(tmp_path):
     assert seen[-8:] == whole[4:]
 
 
-@pytest.mark.parametrize("mixing", [False])
+@pytest.mark.parametrize("mixing", [False, True])
 def test_keras_goes_on_with_the_next_batch_under_a_strategy(tmp_path, mirrored, mixing):
     """Keras makes an iterator of its own there, before the one that it trains with."""
     import keras
@@ -555,13 +555,35 @@ def test_a_mix_goes_on_exactly_where_it_was(tmp_path):
             np.testing.assert_array_equal(batch, expected)
 
 
+def kinds(count, **options):
+    """Which of three streams the batches of a new iterator come from; its dataset is kept."""
+    streams = [tf.data.Dataset.from_tensors(place).repeat() for place in range(3)]
+    mixed = datasets.mix(streams, [3, 1, 2], **options)
+    return lambda: list(mixed.take(count).as_numpy_iterator())
+
+
+def test_each_iterator_of_a_mix_begins_where_it_was_told():
+    free = kinds(3000, seed=5)
+    whole = free()
+    assert free() != whole and free() != whole
+    for done in (0, 1, 1023, 1024, 2500):
+        anchored = kinds(3000 - done, seed=5, first_batch=done)
+        assert anchored() == anchored() == whole[done:]
+        counts = [whole[:done].count(place) for place in range(3)]
+        assert mixtures.drawn([3, 1, 2], 5, done) == counts
+    assert kinds(3000, seed=6)() != whole
+    np.testing.assert_allclose(np.bincount(whole) / 3000, [3 / 6, 1 / 6, 2 / 6], atol=0.03)
+
+
 def test_a_long_run_takes_little_time_to_find_its_place():
     start = time.process_time()
-    counts = mixtures.drawn([2, 1], 0, 20_000)
-    assert sum(counts) == 20_000 and abs(counts[1] / 20_000 - 1 / 3) < 0.02
-    assert time.process_time() - start < 30
-    with pytest.raises(ValueError, match="first_batch"):
-        datasets.mix([tf.data.Dataset.range(1)], first_batch=-1)
+    counts = mixtures.drawn([2, 1], 0, 1_000_000)
+    assert sum(counts) == 1_000_000 and abs(counts[1] / 1_000_000 - 1 / 3) < 0.002
+    kinds(1, first_batch=1_000_000_000)()
+    assert time.process_time() - start < 5
+    for wrong in ({"first_batch": -1}, {"seed": -1}):
+        with pytest.raises(ValueError, match="seed and first_batch must not be negative"):
+            datasets.mix([tf.data.Dataset.range(1)], **wrong)
 
 
 def test_nothing_is_logged_when_nothing_is_wrong(tmp_path, caplog):

@@ -1,10 +1,15 @@
 """Mixes streams in a ratio, and knows how many batches of each a run has seen."""
 
+import itertools
+
 import numpy as np
 import tensorflow as tf
 
+_MIX = 6  # keeps the random numbers of mixtures apart from those of the streams
+_BLOCK = 1 << 10  # draws that are made at once
 
-def mix(datasets, weights=None, seed=0, *, first_batch=0):
+
+def mix(datasets, weights=None, seed=0, *, first_batch=None):
     """Mixes several streams, drawing each batch from one of them at random.
 
     Args:
@@ -12,14 +17,15 @@ def mix(datasets, weights=None, seed=0, *, first_batch=0):
             of them ends, because the ratio could not be kept any longer.
         weights: One positive number per stream, the odds of drawing from it; equal if left out.
         seed: Non-negative integer that decides the draws.
-        first_batch: Batches that are done already, whose draws are left out; `drawn` says where
-            each of the streams then has to begin.
+        first_batch: Batches that are done already, whose draws are left out. Every iterator, also
+            for 0, begins there; left out, each draws anew, as the streams begin an epoch of their
+            own. `drawn` says where each of the streams has to begin.
 
     Returns:
         `tf.data.Dataset` of the same elements.
 
     Raises:
-        ValueError: The weights do not fit the streams, or ``first_batch`` is negative.
+        ValueError: The weights do not fit the streams, or ``seed`` or ``first_batch`` is negative.
 
     Example:
         >>> import tensorflow as tf
@@ -39,13 +45,25 @@ def mix(datasets, weights=None, seed=0, *, first_batch=0):
         raise ValueError(
             f"expected one positive weight for each of the {len(datasets)} streams, got {weights}"
         )
-    if first_batch < 0:
-        raise ValueError(f"first_batch must not be negative, got {first_batch}")
+    if min(seed, first_batch or 0) < 0:
+        raise ValueError(f"seed and first_batch must not be negative, got {seed} and {first_batch}")
+    iterators = itertools.count()
+
+    def draws():
+        begun = next(iterators) if first_batch is None else 0
+        generator = _generator(seed, begun, first_batch or 0)
+        while True:
+            yield _draw(generator, weights, _BLOCK)
+
+    chosen = tf.data.Dataset.from_generator(
+        draws, output_signature=tf.TensorSpec((_BLOCK,), tf.int64)
+    ).flat_map(tf.data.Dataset.from_tensor_slices)
+    endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
     chain = tf.data.Options()
     chain.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return (
         tf.data.Dataset.choose_from_datasets(
-            datasets, _draws(weights, seed).skip(first_batch), stop_on_empty_dataset=True
+            datasets, chosen.apply(endless), stop_on_empty_dataset=True
         )
         .prefetch(tf.data.AUTOTUNE)
         .with_options(chain)
@@ -56,7 +74,7 @@ def drawn(weights, seed, batches):
     """Counts how many of the first batches of a mix come from each of its streams.
 
     With it a run goes on in the middle: make each stream with its count as ``first_batch``, and
-    `mix` them with ``first_batch=batches``. It takes some microseconds a batch.
+    `mix` them with ``first_batch=batches``. A million batches take some hundredths of a second.
 
     Args:
         weights: As in `mix`; a list.
@@ -72,17 +90,17 @@ def drawn(weights, seed, batches):
         (300, True)
     """
     weights = np.asarray(weights, float)
-    counts = np.zeros(len(weights), int)
-    for some in _draws(weights, seed).take(batches).batch(1 << 14).as_numpy_iterator():
-        counts += np.bincount(some, minlength=len(weights))
-    return counts.tolist()
+    draws = _draw(_generator(seed, 0, 0), weights, batches)
+    return np.bincount(draws, minlength=len(weights)).tolist()
 
 
-def _draws(weights, seed):
-    """Makes the endless dataset of the numbers of the streams to draw from."""
-    numbers = [
-        tf.data.Dataset.from_tensors(np.int64(place)).repeat() for place in range(len(weights))
-    ]
-    return tf.data.Dataset.sample_from_datasets(
-        numbers, list(weights / weights.sum()), seed=seed, rerandomize_each_iteration=True
-    )
+def _generator(seed, begun, first_batch):
+    """Makes the generator of the draws of an iterator, one number a batch."""
+    numbers = np.random.PCG64(np.random.SeedSequence([_MIX, seed, begun]))
+    return np.random.Generator(numbers.advance(first_batch))
+
+
+def _draw(generator, weights, count):
+    """Draws the numbers of streams."""
+    places = np.searchsorted(np.cumsum(weights) / weights.sum(), generator.random(count), "right")
+    return np.minimum(places, len(weights) - 1)  # where the last sum is rounded to less than 1

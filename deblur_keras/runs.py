@@ -133,6 +133,7 @@ def train(config, directory, verbose="auto", resume=False):
                 cb.SampleSheets(directory / "samples", feed.samples, config.sample_every),
                 keras.callbacks.CSVLogger(directory / "history.csv", append=resume),
                 keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False),
+                cb.TellMishaps({"training": feed.training, "validation": feed.validation}),
             ],
         )
     except KeyboardInterrupt:

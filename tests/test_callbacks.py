@@ -6,13 +6,14 @@ import pytest
 import tensorflow as tf
 from networks import CRITICS, GENERATORS
 
-from deblur_keras import images
+from deblur_keras import datasets, images
 from deblur_keras.trainers import (
     CycleGAN,
     DeblurGAN,
     LinearDecay,
     SampleSheets,
     SaveGenerator,
+    TellMishaps,
     TrainingState,
 )
 
@@ -150,6 +151,71 @@ def test_callbacks_work_on_mirrored_devices(mirrored, tmp_path):
 def test_training_state_without_a_checkpoint_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="without --resume"):
         TrainingState(trainer(), tmp_path).restore()
+
+
+def said(caplog):
+    """What the library has logged; TensorFlow has its own worries."""
+    return [record.getMessage() for record in caplog.records if "deblur_keras" in record.name]
+
+
+def test_mishaps_are_told_by_the_epochs_of_the_run(tmp_path, caplog):
+    def stream(name, broken, **options):
+        for side in ("blur", "sharp"):
+            picture = np.full((8, 8, 3), len(side), np.uint8)
+            for number in range(4):
+                images.write(tmp_path / name / side / f"{number}.png", picture)
+        made = datasets.paired(tmp_path / name, crop=8, scale=1.0, **options)
+        for number in broken:
+            (tmp_path / name / "blur" / f"{number}.png").write_bytes(b"broken")
+        return made
+
+    training = stream("a", [0, 2])
+    mixed = datasets.mix([stream("b", [1], repeat=True), stream("c", [], repeat=True)], seed=1)
+    list(training)  # before the run, for something else
+    assert "epoch 1: 2 of 4 crops are of" in caplog.text
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(3, 1)])
+    model.compile("sgd", "mse")
+    streams = {"training": training, "validation": stream("d", [3]), "tests": BLURRED, "more": None}
+    caplog.clear()
+    callback = TellMishaps(streams)
+    model.fit(
+        training, epochs=2, verbose=0, callbacks=[callback], validation_data=streams["validation"]
+    )
+    lines = said(caplog)
+    (named,) = [line for line in lines if "in its place" in line]
+    assert "d/blur/3.png" in named
+    lines.remove(named)
+    of_training = (
+        "2 of 4 crops made for training are of another image than planned; 2 images so far"
+    )
+    of_validation = (
+        "1 of 4 crops made for validation is of another image than planned; 1 image so far"
+    )
+    for number, line in enumerate((of_training, of_validation) * 2):
+        assert lines[number] == f"epoch {number // 2 + 1}: {line} could not be used"
+    names = ", ".join(str(tmp_path / "a" / "blur" / f"{number}.png") for number in (0, 2))
+    assert lines[4] == (
+        "in all: 4 of 8 crops made for training are of another image than planned; 2 images could"
+        f" not be used: {names}"
+    )
+    assert len(lines) == 6 and lines[5].startswith("in all: 2 of 8 crops made for validation are")
+
+    # Of a mix, where no pass ever ends.
+    caplog.clear()
+    callback = TellMishaps({"training": mixed})
+    model.fit(mixed, epochs=3, steps_per_epoch=9, verbose=0, callbacks=[callback])
+    lines = said(caplog)
+    assert lines[-1].startswith("in all: ") and "b/blur/1.png" in lines[-1]
+    told = [line.partition(":")[0] for line in lines if line.startswith("epoch")]
+    assert told == sorted(told) and len(told) >= 2
+
+
+def test_nothing_is_told_when_all_images_are_used(caplog):
+    model = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(3, 1)])
+    model.compile("sgd", "mse")
+    callbacks = [TellMishaps({"training": BLURRED})]
+    model.fit(BLURRED, SHARP, epochs=2, verbose=0, callbacks=callbacks)
+    assert not said(caplog)
 
 
 def cycle(seed=1):

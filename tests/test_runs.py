@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -225,7 +226,26 @@ def test_more_broken_images_than_allowed_end_a_run_in_one_line(photographs, tmp_
     # As it says: with a higher limit the run goes on.
     result = call("--resume", "-o", tmp_path / "run", "--max-bad", 2)
     assert result.exit_code == 0, result.output
-    assert "epoch 1: 2 of 4 crops are of another image than planned" in result.output
+    for when in ("epoch 1", "in all"):
+        line = f"{when}: 2 of 4 crops made for training are of another image than planned; 2 images"
+        assert result.output.count(line) == 1
+
+
+def test_broken_images_are_counted_when_epochs_are_no_passes_over_the_images(photographs, tmp_path):
+    pairs = tmp_path / "pairs"
+    shutil.copytree(photographs / "pairs", pairs)
+    broken = pairs / "train" / "scene" / "blur" / "1.png"
+    broken.write_bytes(broken.read_bytes()[:600])
+    result = call(
+        *["--data", pairs, *SMALL, "-o", tmp_path / "run", "--epochs", 2, "--steps-per-epoch", 3]
+    )
+    assert result.exit_code == 0, result.output
+    counted = " of another image than planned; 1 image "
+    last = result.output.splitlines()[-3]
+    assert re.match(rf"in all: \d+ of \d+ crops made for training (is|are){counted}", last)
+    assert last.endswith(f" could not be used: {broken}")
+    epochs = [line for line in result.output.splitlines() if re.match(r"epoch \d: ", line)]
+    assert 1 <= len(epochs) <= 2 and all(counted in line for line in epochs)
 
 
 @pytest.mark.parametrize(

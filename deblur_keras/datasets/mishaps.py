@@ -3,6 +3,7 @@
 import collections
 import logging
 import threading
+from typing import NamedTuple
 
 from deblur_keras import images
 from deblur_keras.datasets.layouts import DatasetError
@@ -12,8 +13,25 @@ _REMEMBERED = 4  # epochs whose crops are being counted; an iterator may be left
 _logger = logging.getLogger(__name__)
 
 
+class Counts(NamedTuple):
+    """Says how often an image could not be used.
+
+    Attributes:
+        crops: Crops made.
+        replaced: How many of them are of another image than planned.
+        bad: Names of the images that could not be used.
+    """
+
+    crops: int
+    replaced: int
+    bad: frozenset
+
+
 class Mishaps:
     """Replaces images that cannot be used by the next ones, names each once, and counts them.
+
+    How many crops were replaced is logged at the end of each pass over the images, unless somebody
+    else tells the counts.
 
     Args:
         limit: Images that may turn out unusable.
@@ -38,6 +56,17 @@ class Mishaps:
         self._lock = threading.Lock()
         self._bad = set()
         self._turns = collections.OrderedDict()
+        self._crops = self._replaced = 0
+        self._quiet = False
+
+    def counts(self):
+        """Returns the `Counts` up to now."""
+        with self._lock:
+            return Counts(self._crops, self._replaced, frozenset(self._bad))
+
+    def leave_telling(self):
+        """Logs no counts any more, because somebody else tells them."""
+        self._quiet = True
 
     def begin(self, turn, epoch, crops):
         """Begins to count the crops of an epoch that an iterator goes through."""
@@ -84,7 +113,7 @@ class Mishaps:
             number = len(self._bad)
         if number > self._limit:
             raise DatasetError(
-                f"{_images(number)} could not be used, and max_bad allows {self._limit}; the last"
+                f"{plural(number)} could not be used, and max_bad allows {self._limit}; the last"
                 f" one: {message}. Mend them or take them away, or raise max_bad"
             ) from error
         if new:
@@ -97,6 +126,8 @@ class Mishaps:
 
     def _count(self, turn, replaced):
         with self._lock:
+            self._crops += 1
+            self._replaced += replaced
             progress = self._turns.get(turn)
             if progress is None:
                 return
@@ -105,18 +136,56 @@ class Mishaps:
             if progress.drawn < progress.crops:
                 return
             del self._turns[turn]
-        if progress.replaced:
+        if progress.replaced and not self._quiet:
             _logger.warning(
                 "epoch %d: %d of %d crops are of another image than planned; %s so far could not be"
                 " used, named above",
                 progress.epoch + 1,
                 progress.replaced,
                 progress.crops,
-                _images(len(self._bad)),
+                plural(len(self._bad)),
             )
 
 
-def _images(number):
+def of(stream):
+    """Returns what counts the mishaps of a stream.
+
+    Args:
+        stream: What `paired` and the others, or `mix`, have returned; or anything else.
+
+    Returns:
+        List of `Mishaps`, one for each stream of a mix; empty for other datasets, also for those
+        that were made of a stream.
+
+    Example:
+        >>> of(None)
+        []
+    """
+    return getattr(stream, "mishaps", [])
+
+
+def counts(stream):
+    """Adds up the counts of a stream, or of all the streams of a mix.
+
+    Args:
+        stream: As `of` takes it.
+
+    Returns:
+        `Counts`.
+
+    Example:
+        >>> counts(None)
+        Counts(crops=0, replaced=0, bad=frozenset())
+    """
+    total = Counts(0, 0, frozenset())
+    for one in of(stream):
+        crops, replaced, bad = one.counts()
+        total = Counts(total.crops + crops, total.replaced + replaced, total.bad | bad)
+    return total
+
+
+def plural(number):
+    """Returns a number of images in words."""
     return f"{number} image{'' if number == 1 else 's'}"
 
 

@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
+from deblur_keras.datasets import mishaps
+
 _MIX = 6  # keeps the random numbers of mixtures apart from those of the streams
 _BLOCK = 1 << 10  # draws that are made at once
 
@@ -61,13 +63,15 @@ def mix(datasets, weights=None, seed=0, *, first_batch=None):
     endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
     chain = tf.data.Options()
     chain.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return (
+    mixed = (
         tf.data.Dataset.choose_from_datasets(
             datasets, chosen.apply(endless), stop_on_empty_dataset=True
         )
         .prefetch(tf.data.AUTOTUNE)
         .with_options(chain)
     )
+    mixed.mishaps = [one for dataset in datasets for one in mishaps.of(dataset)]
+    return mixed
 
 
 def drawn(weights, seed, batches):

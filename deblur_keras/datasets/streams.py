@@ -235,12 +235,14 @@ def stream(visit, count, options):
     # Fused with the map, batches would wait for their crops one after the other all the same.
     chain.experimental_optimization.map_and_batch_fusion = options.deterministic
     chain.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return (
+    dataset = (
         tickets.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=options.deterministic)
         .batch(options.batch, drop_remainder=full)
         .prefetch(tf.data.AUTOTUNE)
         .with_options(chain)
     )
+    dataset.mishaps = [counted]  # see `mishaps.of`
+    return dataset
 
 
 def _beginning(options, crops):

@@ -2,7 +2,7 @@
 
 Public names: `DeblurGAN`, `CycleGAN` and its `ImagePool`, `paper_adam`; the objectives
 `AdversarialObjective`, `LeastSquares`, `Minimax` and `WassersteinGP`; the callbacks `LinearDecay`,
-`SaveGenerator`, `SampleSheets`, `StopOnDivergence` and `TrainingState`.
+`SaveGenerator`, `SampleSheets`, `StopOnDivergence`, `TellMishaps` and `TrainingState`.
 """
 
 import importlib
@@ -18,6 +18,7 @@ _NAMES = {
     "SampleSheets": "callbacks",
     "SaveGenerator": "callbacks",
     "StopOnDivergence": "callbacks",
+    "TellMishaps": "callbacks",
     "TrainingState": "callbacks",
     "WassersteinGP": "objectives",
     "paper_adam": "deblurgan",

@@ -1,5 +1,6 @@
 """Callbacks: the schedule, what is saved, and what a person sees; everything but the algorithm."""
 
+import logging
 import math
 from pathlib import Path
 
@@ -8,6 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from deblur_keras import images, metrics, sheets
+from deblur_keras.datasets import mishaps
+
+_SHOWN = 5  # names in a line
+
+_logger = logging.getLogger(__name__)
 
 
 class LinearDecay(keras.callbacks.Callback):
@@ -267,6 +273,71 @@ class StopOnDivergence(keras.callbacks.Callback):
                 f"{_updates(self.model.optimizer)} updates. What was saved before is kept. A lower "
                 "learning rate, a larger gradient penalty or a larger batch usually helps."
             )
+
+
+class TellMishaps(keras.callbacks.Callback):
+    """Tells after each epoch how many crops show another image than planned, and in all at the end.
+
+    By themselves, streams tell it at the end of each pass over their images. That is not where an
+    epoch ends that has a number of steps, and a short run may never get there. Crops are counted
+    when they are made, which is some steps before they are trained on.
+
+    Args:
+        streams: Dictionary from what they are for, such as ``"training"``, to streams of
+            `datasets`, which leave the telling to this. Other datasets, and None, have none.
+    """
+
+    def __init__(self, streams):
+        super().__init__()
+        self._streams = streams
+        for stream in streams.values():
+            for counting in mishaps.of(stream):
+                counting.leave_telling()
+
+    def on_train_begin(self, logs=None):
+        """Leaves out what was before, such as the crops of a sample sheet."""
+        self._begun = self._told = self._counts()
+        self._lines = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Notes what has come since the last epoch."""
+        now = self._counts()
+        for purpose, counts in now.items():
+            if text := _replaced(purpose, self._told[purpose], counts):
+                bad = mishaps.plural(len(counts.bad))
+                self._lines.append(f"epoch {epoch + 1}: {text}; {bad} so far could not be used")
+        self._told = now
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Tells it, now that the progress bar has left its line."""
+        self._tell()
+
+    def on_train_end(self, logs=None):
+        """Tells it of the last epoch, and of all."""
+        for purpose, counts in self._counts().items():
+            if text := _replaced(purpose, self._begun[purpose], counts):
+                names = sorted(counts.bad)
+                shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+                bad = mishaps.plural(len(names))
+                self._lines.append(f"in all: {text}; {bad} could not be used: {shown}")
+        self._tell()
+
+    def _tell(self):
+        for line in self._lines:
+            _logger.warning("%s", line)
+        self._lines = []
+
+    def _counts(self):
+        return {purpose: mishaps.counts(stream) for purpose, stream in self._streams.items()}
+
+
+def _replaced(purpose, before, now):
+    """Says how many crops were replaced in between; nothing where none were."""
+    replaced = now.replaced - before.replaced
+    if not replaced:
+        return ""
+    crops = f"{replaced} of {now.crops - before.crops} crops made for {purpose}"
+    return f"{crops} {'are' if replaced > 1 else 'is'} of another image than planned"
 
 
 def _updates(optimizer):

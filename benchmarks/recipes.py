@@ -54,8 +54,9 @@ def score(generator, sets):
         row for pairs, scale in sets for row in evaluate_pairs(restorer, pairs, scale=scale).rows
     ]
     return {
-        name: statistics.fmean(getattr(row, name) for row in rows)
-        for name in ("psnr_blurred", "psnr_restored", "ssim_blurred", "ssim_restored")
+        f"{name}_{side}": statistics.fmean(getattr(row, side)[name] for row in rows)
+        for name in ("psnr", "ssim")
+        for side in ("blurred", "restored")
     }
 
 

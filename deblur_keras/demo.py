@@ -97,12 +97,12 @@ def pairs(seed=0):
     ]
 
 
-def run(restorer, directory, seed=0, progress=None, protocol=None):
+def run(restorer, directory, seed=0, progress=None, facts=None):
     """Restores and scores the photographs, and writes what there is to look at.
 
     In the folder: ``contact_sheet.png`` (blurred, restored, sharp, with the scores below),
-    ``restored/<name>.png`` and ``blurred/<name>.png``, ``scores.csv`` and ``summary.json``. These
-    files are replaced, others are left alone.
+    ``restored/<name>.png`` and ``blurred/<name>.png``, ``scores.csv``, ``summary.json`` and
+    ``run.json``. These files are replaced, others are left alone.
 
     Args:
         restorer: A `deblur_keras.Restorer`, or any callable from uint8 RGB ``(H, W, 3)`` to the
@@ -111,7 +111,7 @@ def run(restorer, directory, seed=0, progress=None, protocol=None):
         seed: Whole number from which the shakes are drawn.
         progress: Object with ``start(name)`` and ``advance()``, called for each of the
             ``len(PHOTOGRAPHS) + 1`` photographs; or None.
-        protocol: Dictionary of further facts for ``summary.json``.
+        facts: Dictionary of further facts for ``summary.json``.
 
     Returns:
         The `deblur_keras.evaluation.Evaluation` of the photographs with a sharp partner.
@@ -123,9 +123,9 @@ def run(restorer, directory, seed=0, progress=None, protocol=None):
 
     directory = Path(directory)
     chosen = pairs(seed)
-    facts = {"data": "scikit-image's photographs, synthetic blur", "seed": seed, **(protocol or {})}
+    facts = {"data": "scikit-image's photographs, synthetic blur", "seed": seed, **(facts or {})}
     evaluation = evaluate_pairs(
-        restorer, chosen, directory, save_images=True, progress=progress, protocol=facts
+        restorer, chosen, directory, save_images=True, progress=progress, facts=facts
     )
     scores = {row.name: row for row in evaluation.rows}
     rows, captions = [], []
@@ -138,8 +138,9 @@ def run(restorer, directory, seed=0, progress=None, protocol=None):
         rows.append([blurred, images.read(directory / "restored" / f"{pair.name}.png"), sharp])
         captions.append(
             [
-                f"{row.psnr_blurred:.2f} dB, SSIM {row.ssim_blurred:.3f}",
-                f"{row.psnr_restored:.2f} dB ({row.psnr_gain:+.2f}), SSIM {row.ssim_restored:.3f}",
+                f"{row.blurred['psnr']:.2f} dB, SSIM {row.blurred['ssim']:.3f}",
+                f"{row.restored['psnr']:.2f} dB ({row.gain('psnr'):+.2f}), "
+                f"SSIM {row.restored['ssim']:.3f}",
                 pair.name,
             ]
         )

@@ -45,7 +45,7 @@ def test_command_scores_shows_and_refreshes(tmp_path, monkeypatch):
 
     assert {path.name for path in output.iterdir()} == {
         *("blurred", "restored", "notes.txt"),
-        *("contact_sheet.png", "scores.csv", "summary.json"),
+        *("contact_sheet.png", "run.json", "scores.csv", "summary.json"),
     }
     names = ["chelsea.png", "clock_motion.png", "rocket.png"]
     for folder in ("blurred", "restored"):

@@ -14,7 +14,15 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from deblur_keras import datasets, images
 from deblur_keras.cli.evaluate import evaluate
-from deblur_keras.evaluation import Evaluation, Score, evaluate_pairs
+from deblur_keras.evaluation import (
+    Evaluation,
+    JournalError,
+    Score,
+    evaluate_pairs,
+    protocols,
+    results,
+)
+from deblur_keras.evaluation.journal import plain
 from deblur_keras.generators import compact_generator
 
 
@@ -47,9 +55,15 @@ def halfway(pair):
     return lambda image: np.round((blurred + sharp) / 2).astype("uint8")
 
 
-def score(name, blurred, restored, **others):
-    figures = dict.fromkeys(("ssim_blurred", "ssim_restored", "mse_blurred", "mse_restored"), 0.5)
-    return Score(name, 20, 20, blurred, restored, **{**figures, "seconds": 1.0, **others})
+def score(name, blurred, restored, ssim=(0.5, 0.5), mse=(0.5, 0.5), seconds=1.0):
+    """A row by its PSNR, SSIM and MSE, blurred and restored."""
+    figures = {"psnr": (blurred, restored), "ssim": ssim, "mse": mse}
+    first, second = ({name: values[i] for name, values in figures.items()} for i in (0, 1))
+    return Score(name, 20, 20, first, second, seconds)
+
+
+def evaluation_of(rows, failures=(), facts=()):
+    return Evaluation(protocols.find("gopro"), rows, dict(failures), dict(facts))
 
 
 def rendered(table):
@@ -65,8 +79,8 @@ def test_scores_are_those_of_scikit_image_for_both_sides():
     (row,) = evaluate_pairs(restorer, [pair]).rows
     blurred, sharp = pair.read()
     for image, psnr, ssim, mse in (
-        (blurred, row.psnr_blurred, row.ssim_blurred, row.mse_blurred),
-        (restorer(blurred), row.psnr_restored, row.ssim_restored, row.mse_restored),
+        (blurred, *row.blurred.values()),
+        (restorer(blurred), *row.restored.values()),
     ):
         assert psnr == pytest.approx(peak_signal_noise_ratio(sharp, image), abs=1e-4)
         assert mse == pytest.approx(np.mean((sharp.astype(float) - image) ** 2), rel=1e-5)
@@ -80,8 +94,8 @@ def test_scores_are_those_of_scikit_image_for_both_sides():
         )
         assert ssim == pytest.approx(expected, abs=1e-4)
     assert (row.width, row.height) == (31, 24)
-    assert row.psnr_gain == pytest.approx(6.0, abs=0.2)
-    assert row.ssim_gain > 0
+    assert row.gain("psnr") == pytest.approx(6.0, abs=0.2)
+    assert row.gain("ssim") > 0
     assert row.seconds > 0
 
 
@@ -91,61 +105,67 @@ def test_the_warm_up_is_apart_and_only_the_first_image_has_one():
         lambda image: calls.append(image.shape) or image, [noisy_pair("a"), noisy_pair("b")]
     )
     assert len(calls) == 3
-    assert evaluation.protocol["warm_up_seconds"] > 0
+    assert evaluation.facts["warm_up_seconds"] > 0
     assert "warm-up" in evaluation.lines()[-1]
 
 
 def test_means_gains_and_the_worst_image():
-    evaluation = Evaluation(
+    evaluation = evaluation_of(
         [
-            score("a/1", 20.0, 24.0, ssim_blurred=0.5, ssim_restored=0.9, seconds=1.0),
-            score("a/2", 30.0, 29.0, ssim_blurred=0.7, ssim_restored=0.7, seconds=9.0),
-            score("b/1", 25.0, 28.0, mse_blurred=200.5, mse_restored=100.5, seconds=2.0),
+            score("a/1", 20.0, 24.0, ssim=(0.5, 0.9), seconds=1.0),
+            score("a/2", 30.0, 29.0, ssim=(0.7, 0.7), seconds=9.0),
+            score("b/1", 25.0, 28.0, mse=(200.5, 100.5), seconds=2.0),
+            score("b/2", 25.0, 27.0, seconds=None),
         ],
         {"c": "missing"},
-        {},
     )
     summary = evaluation.summary()
-    assert summary["psnr"] == {"blurred": 25.0, "restored": 27.0, "gain": 2.0}
-    assert summary["ssim"]["gain"] == pytest.approx(0.4 / 3)
-    assert summary["mse"]["gain"] == pytest.approx(-100 / 3)
-    assert summary["improved"] == pytest.approx(2 / 3)
+    assert summary["psnr"] == {
+        "blurred": 25.0,
+        "restored": 27.0,
+        "gain": 2.0,
+        "lowest": {"blurred": 20.0, "restored": 24.0},
+        "highest": {"blurred": 30.0, "restored": 29.0},
+    }
+    assert summary["ssim"]["gain"] == pytest.approx(0.4 / 4)
+    assert summary["mse"]["gain"] == pytest.approx(-100 / 4)
+    assert summary["improved"] == 3 / 4
     assert (summary["worst_gain"], summary["worst_image"]) == (-1.0, "a/2")
-    assert (summary["count"], summary["failed"]) == (3, 1)
-    assert (summary["seconds_median"], summary["seconds_mean"]) == (2.0, 4.0)
+    assert (summary["count"], summary["failed"]) == (4, 1)
+    seconds = {"median": 2.0, "mean": 4.0, "lowest": 1.0, "highest": 9.0, "images": 3}
+    assert summary["seconds"] == seconds
     text = "\n".join(evaluation.lines())
     assert "PSNR 25.00 -> 27.00 dB (+2.00 dB)" in text
-    assert "2 of 3 images improved by PSNR; worst gain -1.00 dB (a/2)" in text
+    assert "3 of 4 images improved by PSNR; worst gain -1.00 dB (a/2)" in text
 
 
 def test_exact_images_are_counted_and_do_not_poison_the_means(tmp_path):
-    evaluation = Evaluation(
+    evaluation = evaluation_of(
         [
             score("plain", 20.0, 22.0),
             score("solved", 20.0, math.inf),
             score("spoilt", math.inf, 30.0),
             score("both", math.inf, math.inf),
-        ],
-        {},
-        {},
+        ]
     )
     summary = evaluation.summary()
-    assert summary["psnr"] == {"blurred": 20.0, "restored": 22.0, "gain": 2.0}
+    assert (summary["psnr"]["blurred"], summary["psnr"]["restored"]) == (20.0, 22.0)
     assert (summary["exact_blurred"], summary["exact_restored"]) == (2, 2)
     assert summary["improved"] == 0.5
-    assert evaluation.rows[3].psnr_gain == 0.0
+    assert evaluation.rows[3].gain("psnr") == 0.0
     assert "left out of the mean PSNR: 2 blurred, 2 restored" in "\n".join(evaluation.lines())
     assert "20.00 -> inf" in rendered(evaluation.table())
-    scores, report = evaluation.write(tmp_path)
-    assert [row["psnr_restored"] for row in csv.DictReader(scores.open())][1] == "inf"
+    rows = [results.to_row(row) for row in evaluation.rows]
+    assert plain(rows[1]["psnr_restored"]) == "inf"
+    report = evaluation.write_summary(tmp_path)
     json.loads(report.read_text(), parse_constant=pytest.fail)  # neither Infinity nor NaN
 
 
 def test_images_below_the_window_have_no_ssim(tmp_path):
     pair = noisy_pair(height=10, width=40)
     evaluation = evaluate_pairs(lambda image: image, [pair], output=tmp_path)
-    assert math.isnan(evaluation.rows[0].ssim_blurred)
-    assert evaluation.summary()["ssim"] == {"blurred": None, "restored": None, "gain": None}
+    assert math.isnan(evaluation.rows[0].blurred["ssim"])
+    assert evaluation.summary()["ssim"]["gain"] is None
     assert "SSIM" not in "\n".join(evaluation.lines())
     assert "- -> -" in rendered(evaluation.table())
     assert next(csv.DictReader((tmp_path / "scores.csv").open()))["ssim_gain"] == "nan"
@@ -169,6 +189,7 @@ def test_a_broken_pair_or_a_restorer_that_fails_costs_only_itself(tmp_path):
 
     nothing = evaluate_pairs(restorer, [Broken()], output=tmp_path)
     assert nothing.lines() == ["no image could be scored"]
+    assert nothing.facts["warm_up_seconds"] is None
     assert json.loads((tmp_path / "summary.json").read_text())["summary"]["psnr"]["gain"] is None
 
 
@@ -184,8 +205,8 @@ def test_scale_averages_areas_of_both_sides():
     assert (evaluation.rows[0].width, evaluation.rows[0].height) == (16, 12)
     small = cv2.resize(sharp, (16, 12), interpolation=cv2.INTER_AREA)
     expected = peak_signal_noise_ratio(small, seen[0])
-    assert evaluation.rows[0].psnr_blurred == pytest.approx(expected, abs=1e-4)
-    assert evaluation.protocol["resampling"].startswith("area averaging")
+    assert evaluation.rows[0].blurred["psnr"] == pytest.approx(expected, abs=1e-4)
+    assert evaluation.facts["resampling"].startswith("area averaging")
 
 
 def test_wrong_arguments():
@@ -195,17 +216,119 @@ def test_wrong_arguments():
         evaluate_pairs(lambda image: image, [noisy_pair()], scale=2)
     with pytest.raises(ValueError, match="save_images needs an output folder"):
         evaluate_pairs(lambda image: image, [noisy_pair()], save_images=True)
+    with pytest.raises(ValueError, match="names must be unique"):
+        evaluate_pairs(lambda image: image, [noisy_pair(), noisy_pair()])
+    with pytest.raises(ValueError, match=r"expected a protocol among gopro, .*got 'gopr'"):
+        evaluate_pairs(lambda image: image, [noisy_pair()], protocol="gopr")
 
 
 def test_table_has_a_line_per_image_up_to_forty_and_then_per_scene():
     rows = [score(f"scene[{index % 2}]/{index}", 20.0, 21.0 + index % 2) for index in range(41)]
-    few = rendered(Evaluation(rows[:40], {}, {}).table())
+    few = rendered(evaluation_of(rows[:40]).table())
     assert "scene[1]/39" in few  # as it is, not taken for markup
-    many = rendered(Evaluation(rows, {}, {}).table())
+    many = rendered(evaluation_of(rows).table())
     assert "scene[0] (21)" in many
     assert "scene[1] (20)" in many
     assert "20.00 -> 22.00" in many
     assert "scene[1]/39" not in many
+
+
+def test_an_interrupted_run_continues_to_the_same_report(tmp_path):
+    pairs = [noisy_pair(f"s/{index}", seed=index) for index in range(9)]
+    facts = {"data": "noise", "command": "first"}
+
+    def half(image):
+        return (image // 2 + 60).astype("uint8")
+
+    whole = evaluate_pairs(half, pairs, tmp_path / "whole", facts=facts)
+    for stop in (2, 7):  # while images are timed, and later
+        calls = []
+
+        def interrupted(image, calls=calls, stop=stop):
+            calls.append(1)
+            if len(calls) > stop:
+                raise KeyboardInterrupt
+            return half(image)
+
+        output = tmp_path / str(stop)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_pairs(interrupted, pairs, output, facts=facts | {"model": "function"})
+        kept = (output / "scores.csv").read_text().splitlines()[1:]
+        assert 0 < len(kept) < 9
+        assert not (output / "summary.json").exists()
+        count = []
+        again = evaluate_pairs(
+            lambda image, count=count: count.append(1) or half(image),
+            pairs,
+            output,
+            facts=facts | {"model": "function", "command": "second"},
+            resume=True,
+        )
+        assert len(count) == 9 - len(kept) + 1  # and the warm-up
+        for row, expected in zip(again.rows, whole.rows, strict=True):
+            assert (row.name, row.blurred, row.restored) == (
+                *(expected.name, expected.blurred, expected.restored),
+            )
+        assert again.summary()["seconds"]["images"] == 5
+        assert [row.timed for row in again.rows] == [row.timed for row in whole.rows]
+        assert again.summary()["psnr"] == whole.summary()["psnr"]
+        complete = evaluate_pairs(
+            lambda image: 1 / 0,
+            pairs,
+            output,
+            facts=facts | {"model": "function"},
+            resume=True,
+        )
+        assert complete.rows == again.rows
+    with pytest.raises(JournalError, match="data was 'noise' and is 'other'"):
+        evaluate_pairs(half, pairs, tmp_path / "whole", facts={"data": "other"}, resume=True)
+
+
+def test_a_pair_that_failed_is_tried_again_when_the_run_is_continued(tmp_path):
+    class Late(InMemory):
+        broken = True
+
+        def read(self):
+            if self.broken:
+                raise OSError("not there yet")
+            return super().read()
+
+    pairs = [noisy_pair("a"), Late("b", *noisy_pair().read()), noisy_pair("c")]
+    first = evaluate_pairs(np.copy, pairs, tmp_path)
+    assert list(first.failures) == ["b"]
+    pairs[1].broken = False
+    second = evaluate_pairs(np.copy, pairs, tmp_path, resume=True)
+    assert [row.name for row in second.rows] == ["a", "b", "c"]
+    assert not second.failures
+
+
+def test_protocols_measure_what_they_say():
+    pair = noisy_pair()
+    found = evaluate_pairs(halfway(pair), [pair], protocol="paper-000")
+    assert list(found.rows[0].blurred) == ["ssim", "mse"]
+    assert "improved by SSIM" in "\n".join(found.lines())
+    assert any("0.784" in line for line in found.published_lines())
+
+    pairs = [noisy_pair(str(index), seed=index) for index in range(8)]
+    found = evaluate_pairs(np.copy, pairs, protocol="paper-004")
+    assert all(row.timed for row in found.rows)
+    text = "\n".join(found.lines())
+    assert "highest" in text
+    assert "seconds: highest" in text
+    values = [row.restored["psnr"] for row in found.rows]
+    assert found.summary()["psnr"]["highest"]["restored"] == max(values)
+    assert found.summary()["psnr"]["lowest"]["restored"] == min(values)
+
+
+def test_further_figures_stand_beside_those_of_the_protocol():
+    protocol = protocols.find("paper-000").with_figures(["psnr", "ssim"])
+    assert [figure.name for figure in protocol.figures] == ["ssim", "mse", "psnr"]
+    pair = noisy_pair()
+    (row,) = evaluate_pairs(halfway(pair), [pair], protocol=protocol).rows
+    assert row.gain("psnr") == pytest.approx(6.0, abs=0.2)
+    assert protocols.find("gopro").with_figures(["ssim"]) is protocols.find("gopro")
+    with pytest.raises(ValueError, match=r"expected figures among psnr, .*got psnrr"):
+        protocol.with_figures(["psnrr"])
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +350,7 @@ def run(*arguments):
 
 def test_command_prints_the_protocol_and_the_gains_and_writes_the_reports(workplace, tmp_path):
     model, data, output = workplace / "tiny.keras", workplace / "data", tmp_path / "scores"
-    result = run(model, data, "-o", output, "--save-images", "--limit", 2)
+    result = run(model, "--data", data, "-o", output, "--save-images", "--limit", 2)
     assert result.exit_code == 0, result.output
     assert "SSIM (11x11 Gaussian, sigma 1.5, population covariance, RGB, uint8)" in result.output
     assert "2 of 2 pairs, 31x24" in result.output
@@ -252,10 +375,17 @@ def test_command_prints_the_protocol_and_the_gains_and_writes_the_reports(workpl
         expected = peak_signal_noise_ratio(pairs[row["name"]].read()[1], restored)
         assert float(row["psnr_restored"]) == pytest.approx(expected, abs=1e-3)
 
-    again = run(model, data, "-o", output)
+    again = run(model, "--data", data, "-o", output)
     assert again.exit_code == 1
     assert "exists already" in again.output
-    assert run(model, data, "-o", output, "--limit", 1, "--overwrite").exit_code == 0
+    table = (output / "scores.csv").read_text()
+    resumed = run(model, "--data", data, "-o", output, "--limit", 2, "--resume")
+    assert resumed.exit_code == 0, resumed.output
+    assert (output / "scores.csv").read_text() == table
+    other = run(model, "--data", data, "-o", output, "--limit", 3, "--resume")
+    assert other.exit_code == 1
+    assert "pairs was 2 and is 3" in other.output
+    assert run(model, "--data", data, "-o", output, "--limit", 1, "--overwrite").exit_code == 0
     assert len((output / "scores.csv").read_text().splitlines()) == 2
 
 
@@ -267,7 +397,7 @@ def test_command_ends_with_one_when_a_pair_cannot_be_read(workplace, tmp_path):
         images.write(tmp_path / "sharp" / f"{index}.png", sharp)
     whole = (tmp_path / "blur" / "1.png").read_bytes()
     (tmp_path / "blur" / "1.png").write_bytes(whole[: len(whole) // 2])
-    result = run(model, tmp_path)
+    result = run(model, "--data", tmp_path)
     assert result.exit_code == 1
     assert "3 of 4 pairs" in result.output
     assert "not scored: 1: " in result.output
@@ -276,16 +406,16 @@ def test_command_ends_with_one_when_a_pair_cannot_be_read(workplace, tmp_path):
 
 def test_command_explains_what_it_cannot_use(workplace, tmp_path):
     model, data = workplace / "tiny.keras", workplace / "data"
-    result = run("nowhere.keras", data)
+    result = run("nowhere.keras", "--data", data)
     assert result.exit_code == 1
     assert "nowhere.keras" in result.output
-    result = run(model, tmp_path)
+    result = run(model, "--data", tmp_path)
     assert result.exit_code == 1
     assert "found no image pairs" in result.output
-    result = run(model, data, "--save-images")
+    result = run(model, "--data", data, "--save-images")
     assert result.exit_code == 2
     assert "add -o OUTPUT" in result.output
-    assert run(model, data, "--scale", "0").exit_code == 2
-    result = run(model, data, "--restore-with-dropout")
+    assert run(model, "--data", data, "--scale", "0").exit_code == 2
+    result = run(model, "--data", data, "--restore-with-dropout")
     assert result.exit_code == 1
     assert "no dropout layers" in result.output

@@ -6,32 +6,31 @@ from pathlib import Path
 
 import click
 
-from deblur_keras.cli.pairs import Source, chosen_pairs, pair_options
+from deblur_keras.cli.pairs import chosen, pair_options, tell_failures
 
 
 @click.command()
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
-@click.option(
-    "--data",
-    required=True,
-    type=Source(),
-    help="Folder of the pairs, in any layout that evaluate knows, or the name of a dataset.",
-)
+@pair_options
 @click.option(
     "-o",
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the scores of each image (CSV), the summary (JSON), the plots of SSIM and "
-    "MSE, and the contact sheet.",
+    help="Folder for the scores of each image (CSV), the summary (JSON), a plot of each figure, "
+    "and the contact sheet.",
 )
-@pair_options
-@click.option("--overwrite", is_flag=True, help="Replace an earlier comparison in OUTPUT.")
-def compare(first, second, data, output, split, blur, scale, limit, overwrite):
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the same files and report.html, one page of them all.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an earlier comparison there.")
+def compare(first, second, **options):
     """Score two models, A and B, on the same pairs of blurred and sharp photographs.
 
     A and B are names of weights that ship, such as "default", or .keras files. Prints the means of
-    SSIM, MSE and PSNR for the blurred input, A and B, the share of images on which each of the two
+    PSNR, SSIM and MSE for the blurred input, A and B, the share of images on which each of the two
     is better, and the p-value of a two-sided Wilcoxon signed-rank test: how often differences of
     these sizes would fall this much to one side if neither were better. A win rate with a large p
     may well be chance.
@@ -41,41 +40,57 @@ def compare(first, second, data, output, split, blur, scale, limit, overwrite):
     \b
     Examples:
       deblur-keras compare default runs/mine/generator.keras --data GOPRO_Large
-      deblur-keras compare a.keras b.keras --data pairs -o comparison
-      deblur-keras compare a.keras b.keras --data pairs --scale 0.5 --limit 50
+      deblur-keras compare a.keras b.keras --data pairs --report comparison
+      deblur-keras compare a.keras b.keras --data pairs --halved --limit 50
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    run(first, second, **options)
+
+
+def run(first, second, output, report, overwrite, **options):
+    """Compares two models, for `compare` and for ``evaluate --compare``.
+
+    Args:
+        first: name or path of A.
+        second: name or path of B.
+        output: folder to write to, or None.
+        report: folder to write the same and a page to, or None.
+        overwrite: whether an earlier comparison may be replaced.
+        options: what `cli.pairs.chosen` takes.
+    """
     from deblur_keras.cli import console
 
+    if report is not None and output is not None and report.resolve() != output.resolve():
+        raise click.UsageError("--report DIR writes all that -o does: give one of them.")
+    output = report or output
     console.import_tensorflow()
     from deblur_keras import datasets, images
-    from deblur_keras.evaluation import comparison, model_facts
+    from deblur_keras.evaluation import comparison, model_facts, outcomes
     from deblur_keras.restorer import ModelError, Restorer
 
     if output is not None and not overwrite:
-        for name in comparison.FILES:
+        for name in (outcomes.TABLE, outcomes.SUMMARY, outcomes.SHEET):
             if (output / name).exists():
                 raise console.fail(
                     f"{output / name} exists already; choose another folder, or add --overwrite."
                 )
     try:
-        pairs, split = chosen_pairs(data, split, blur, limit)
+        what = chosen(**options)
         restorers = [Restorer(model) for model in (first, second)]
         facts = {
-            "data": data,
-            "split": split,
-            "blur": blur,
+            **what.facts,
             **{key: model_facts(model) for key, model in zip("ab", (first, second), strict=True)},
             "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         }
-        with console.progress("Scoring", total=2 * len(pairs)) as progress:
+        with console.progress("Scoring", total=2 * len(what.pairs)) as progress:
             result = comparison.compare_pairs(
                 *restorers,
-                pairs,
+                what.pairs,
                 names=_names(first, second),
                 output=output,
                 progress=progress,
-                scale=scale,
-                protocol=facts,
+                scale=what.scale,
+                protocol=what.protocol,
+                facts=facts,
             )
     except (datasets.DatasetError, images.ImageError, ModelError, ImportError, OSError) as error:
         raise console.fail(error) from error
@@ -86,14 +101,14 @@ def compare(first, second, data, output, split, blur, scale, limit, overwrite):
         console.console(stderr=False).print(result.table())
     for line in result.lines():
         click.echo(console.printable(line))
-    if output is not None and result.first.rows:
-        for name in comparison.FILES:
-            if (output / name).exists():
-                click.echo(console.printable(f"written: {output / name}"))
-    if result.failures:
-        for name, text in result.failures.items():
-            click.echo(console.printable(f"not scored: {name}: {text}"), err=True)
-        raise console.fail(f"{len(result.failures)} of {len(pairs)} pairs could not be scored.")
+    if report is not None and result.first.rows:
+        from deblur_keras.evaluation.report import write_comparison_report
+
+        page = write_comparison_report(result, report)
+        click.echo(console.printable(f"report: {page}"))
+    elif output is not None and result.first.rows:
+        click.echo(console.printable(f"written to {output}"))
+    tell_failures(result.failures, len(what.pairs))
 
 
 def _names(first, second):

@@ -6,19 +6,26 @@ from pathlib import Path
 
 import click
 
-from deblur_keras.cli.pairs import Source, chosen_pairs, pair_options
+from deblur_keras.cli.pairs import chosen, pair_options, tell_failures
 
 
 @click.command()
-@click.argument("model")
-@click.argument("data", type=Source())
+@click.argument("models", metavar="MODEL", nargs=-1, required=True)
+@pair_options
 @click.option(
     "-o",
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for scores.csv (a line per image) and summary.json.",
+    help="Folder for scores.csv (a line per image, written as it goes) and summary.json.",
 )
-@pair_options
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the same files and report.html: tables, plots, the best and the worst images.",
+)
+@click.option("--resume", is_flag=True, help="Continue an interrupted run in the same folder.")
+@click.option("--overwrite", is_flag=True, help="Replace the scores of an earlier run there.")
+@click.option("--save-images", is_flag=True, help="Write restored/<name>.png there too.")
 @click.option(
     "--restore-with-dropout",
     is_flag=True,
@@ -31,87 +38,138 @@ from deblur_keras.cli.pairs import Source, chosen_pairs, pair_options
     show_default=True,
     help="Seed of --restore-with-dropout.",
 )
-@click.option("--save-images", is_flag=True, help="Write OUTPUT/restored/<name>.png too.")
-@click.option("--overwrite", is_flag=True, help="Replace the scores of an earlier run in OUTPUT.")
+@click.option("--compare", is_flag=True, help="Compare two models, as deblur-keras compare does.")
 def evaluate(
-    model,
-    data,
+    models,
     output,
-    split,
-    blur,
-    scale,
-    limit,
+    report,
+    resume,
+    overwrite,
+    save_images,
     restore_with_dropout,
     seed,
-    save_images,
-    overwrite,
+    compare,
+    **options,
 ):
-    """Score MODEL on the pairs of blurred and sharp photographs in DATA.
+    """Score MODEL on pairs of blurred and sharp photographs, by a stated protocol.
 
-    MODEL is the name of weights that ship, such as "default", or a .keras file. DATA is GoPro's
-    tree, a folder with blur/ and sharp/ (input/ and target/, A/ and B/), or one of side-by-side
-    files. PSNR, SSIM and MSE are computed on whole uint8 images, for the blurred input and for the
-    restored image, and printed with the protocol: figures from other protocols do not compare.
+    MODEL is the name of weights that ship, such as "default", or a .keras file. The figures are
+    printed for the blurred input and for the restored image, with the protocol and what was
+    published under it: figures from other protocols do not compare.
+
+    \b
+    Protocols:
+      gopro      PSNR, SSIM and MSE of whole uint8 images; --halved at half size
+      kohler     PSNR and MS-SSIM, best over the 199 frames of each shot
+      realblur   PSNR and SSIM after registration
+      paper-000  SSIM and MSE of 216 images
+      paper-004  highest, lowest and mean PSNR, SSIM and seconds
 
     Ends with exit code 1 if any pair could not be scored.
 
     \b
     Examples:
-      deblur-keras evaluate default GOPRO_Large
-      deblur-keras evaluate default GOPRO_Large --scale 0.5 -o scores
-      deblur-keras evaluate runs/mine/generator.keras pairs -o scores --save-images
+      deblur-keras evaluate default --data GOPRO_Large --report report
+      deblur-keras evaluate default --data gopro/large --halved -o scores
+      deblur-keras evaluate default --data kohler -o scores --resume
+      deblur-keras evaluate --compare default runs/mine/generator.keras --data pairs
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    if compare:
+        from deblur_keras.cli.compare import run
+
+        _refuse_with_compare(
+            save_images=save_images, resume=resume, restore_with_dropout=restore_with_dropout
+        )
+        if len(models) != 2:
+            raise click.UsageError(f"--compare takes two models; got {len(models)}.")
+        run(*models, output=output, report=report, overwrite=overwrite, **options)
+        return
+    if len(models) != 1:
+        raise click.UsageError(f"Give one model, or two with --compare; got {len(models)}.")
+    (model,) = models
+    if report is not None and output is not None and report.resolve() != output.resolve():
+        raise click.UsageError("--report DIR writes all that -o does: give one of them.")
+    output = report or output
+    if resume and overwrite:
+        raise click.UsageError("--resume keeps what --overwrite replaces: give one of them.")
+    if output is None and (save_images or resume):
+        option = "--save-images" if save_images else "--resume"
+        raise click.UsageError(f"{option} needs an output folder: add -o OUTPUT.")
+
     from deblur_keras.cli import console
 
     console.import_tensorflow()
     from deblur_keras import datasets, evaluation, images
+    from deblur_keras.evaluation.results import SCORES, SUMMARY
     from deblur_keras.restorer import ModelError, Restorer
 
-    if save_images and output is None:
-        raise click.UsageError("--save-images needs an output folder: add -o OUTPUT.")
-    if output is not None and not overwrite:
-        for name in ("scores.csv", "summary.json"):
+    if output is not None and not (overwrite or resume):
+        for name in (SCORES, SUMMARY):
             if (output / name).exists():
                 raise console.fail(
-                    f"{output / name} exists already; choose another folder, or add --overwrite."
+                    f"{output / name} exists already; choose another folder, or add --resume to "
+                    "continue an interrupted run, or --overwrite."
                 )
     try:
-        pairs, split = chosen_pairs(data, split, blur, limit)
+        what = chosen(**options)
         restorer = Restorer(model, restore_with_dropout, seed if restore_with_dropout else None)
-        if output is not None:
-            output.mkdir(parents=True, exist_ok=True)  # fails now rather than after the scoring
-    except (datasets.DatasetError, images.ImageError, ModelError, OSError) as error:
+        facts = {
+            **what.facts,
+            **evaluation.model_facts(model),
+            "restore_with_dropout": restore_with_dropout,
+            "seed": seed if restore_with_dropout else None,
+            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        }
+        with console.progress("Scoring", total=len(what.pairs)) as progress:
+            result = evaluation.evaluate_pairs(
+                restorer,
+                what.pairs,
+                output=output,
+                save_images=save_images,
+                progress=progress,
+                scale=what.scale,
+                protocol=what.protocol,
+                facts=facts,
+                resume=resume,
+            )
+    except (
+        datasets.DatasetError,
+        images.ImageError,
+        ModelError,
+        evaluation.JournalError,
+        OSError,
+    ) as error:
         raise console.fail(error) from error
+    _show(result)
+    if report is not None and result.rows:
+        from deblur_keras.evaluation.report import write_report
 
-    facts = {
-        "data": data,
-        "split": split,
-        "blur": blur,
-        **evaluation.model_facts(model),
-        "restore_with_dropout": restore_with_dropout,
-        "seed": seed if restore_with_dropout else None,
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-    }
-    with console.progress("Scoring", total=len(pairs)) as progress:
-        result = evaluation.evaluate_pairs(
-            restorer,
-            pairs,
-            output=output,
-            save_images=save_images,
-            progress=progress,
-            scale=scale,
-            protocol=facts,
-        )
-    screen = console.console(stderr=False)
+        page = write_report(result, restorer, what.pairs, report)
+        click.echo(console.printable(f"report: {page}"))
+    elif output is not None:
+        click.echo(console.printable(f"written to {output}"))
+    tell_failures(result.failures, len(what.pairs))
+
+
+def _refuse_with_compare(**given):
+    for name, value in given.items():
+        if value:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(f"{option} is of one model; it does not go with --compare.")
+
+
+def _show(result):
+    """Prints the protocol, the table, the summary and what was published."""
+    from deblur_keras.cli import console
+
     for line in result.protocol_lines():
         click.echo(console.printable(line))
     if result.rows:
-        screen.print(result.table())
+        console.console(stderr=False).print(result.table())
     for line in result.lines():
         click.echo(console.printable(line))
-    if output is not None:
-        click.echo(console.printable(f"written to {output}"))
-    if result.failures:
-        for name, text in result.failures.items():
-            click.echo(console.printable(f"not scored: {name}: {text}"), err=True)
-        raise console.fail(f"{len(result.failures)} of {len(pairs)} pairs could not be scored.")
+    published = result.published_lines()
+    if published:
+        click.echo(f"Published, on {result.protocol.data}:")
+        for line in published:
+            click.echo(console.printable(f"  {line}"))

@@ -1,6 +1,8 @@
-"""Which pairs a command scores: the options that say so, and the pairs they mean."""
+"""What a command scores, and how: the options that say so, and what they mean."""
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -37,7 +39,32 @@ blur_option = click.option(
 )
 """Adds --blur to a command that reads pairs."""
 
+PROTOCOLS = ("gopro", "kohler", "realblur", "paper-000", "paper-004")
+"""Names of `evaluation.protocols.PROTOCOLS`, spelled out: importing those loads Keras."""
+
+FIGURES = ("psnr", "ssim", "mse", "mae", "ssim_y", "ms_ssim", "cw_ssim_pyssim")
+"""Names of `evaluation.figures.FIGURES`, likewise."""
+
 _OPTIONS = (
+    click.option(
+        "--data",
+        required=True,
+        type=Source(),
+        help="Folder of the pairs (GoPro's tree, blur/ and sharp/, input/ and target/, A/ and B/, "
+        "side-by-side files, Koehler's tree), or the name of a dataset, such as gopro/large.",
+    ),
+    click.option(
+        "--protocol",
+        type=click.Choice(PROTOCOLS),
+        help="What is measured, and how.  [default: that of the dataset's name, else gopro]",
+    ),
+    click.option(
+        "--figure",
+        "figures",
+        multiple=True,
+        type=click.Choice(FIGURES),
+        help="Measure this too, beside the protocol's figures; may be given several times.",
+    ),
     click.option(
         "--split",
         help="Sub-folder to score, such as test.  [default: test where there is one]",
@@ -46,23 +73,27 @@ _OPTIONS = (
     click.option(
         "--scale",
         type=click.FloatRange(0, 1, min_open=True),
-        default=1.0,
-        show_default=True,
-        help="Reduce both sides first, by area averaging; 0.5 is the papers' halved GoPro.",
+        help="Reduce both sides first, by area averaging.  [default: 1]",
+    ),
+    click.option(
+        "--halved",
+        is_flag=True,
+        help="The same as --scale 0.5: GoPro at 640x360, where DeblurGAN's 28.7 dB come from.",
     ),
     click.option(
         "--limit",
         type=click.IntRange(min=1),
-        help="Score this many pairs only, spread evenly over the set.  [default: all]",
+        help="Score this many pairs only, spread evenly over the set.  [default: all, or as many "
+        "as the protocol says]",
     ),
 )
 
 
 def pair_options(command):
-    """Adds --split, --blur, --scale and --limit to a command that scores pairs.
+    """Adds the options that say what is scored, and how, to a command.
 
     Args:
-        command: function with parameters of these names, to be decorated by ``click.command``.
+        command: function with parameters of their names, to be decorated by ``click.command``.
 
     Returns:
         The same function.
@@ -72,26 +103,76 @@ def pair_options(command):
     return command
 
 
-def chosen_pairs(data, split, blur, limit):
-    """Finds the pairs that the options mean.
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """Holds what the options of `pair_options` mean.
+
+    Attributes:
+        pairs: list of `datasets.Pair`, or of what stands for them.
+        protocol: `evaluation.Protocol`.
+        scale: factor in (0, 1].
+        facts: dictionary for the report.
+    """
+
+    pairs: list
+    protocol: Any
+    scale: float
+    facts: dict
+
+
+def chosen(data, protocol, figures, split, blur, scale, halved, limit):
+    """Finds what the options mean.
 
     Args:
-        data: folder of pairs, as `datasets.pairs` takes it.
+        data: folder of pairs, as `datasets.pairs` takes it, or name of a dataset.
+        protocol: name of a protocol; None takes the usual one of the data.
+        figures: names of further figures.
         split: name of a split; None takes ``test`` where there is one.
         blur: blurred side of GoPro.
-        limit: how many pairs at most, spread evenly; None takes all.
+        scale: factor; None is 1.
+        halved: whether the factor is 0.5.
+        limit: how many pairs at most, spread evenly; None takes as many as the protocol.
 
     Returns:
-        List of `datasets.Pair`, and the name of the split that was used, or None.
+        `Chosen`.
 
     Raises:
-        DatasetError: see `datasets.pairs`.
+        DatasetError: see `datasets.pairs`; or the protocol does not fit the data.
+        UsageError: ``scale`` and ``halved`` contradict each other.
     """
     from deblur_keras import datasets
+    from deblur_keras.evaluation import protocols
 
+    if halved and scale not in (None, 0.5):
+        raise click.UsageError(f"--halved is --scale 0.5; got --scale {scale:g} beside it.")
+    scale = 0.5 if halved else scale or 1.0
+    protocol = protocols.find(protocol or protocols.usual(data)).with_figures(figures)
     if split is None and "test" in datasets.splits(data, blur):
         split = "test"
-    return spread(datasets.pairs(data, split=split, blur=blur), limit), split
+    pairs = spread(datasets.pairs(data, split=split, blur=blur), limit or protocol.images)
+    if protocol.check is not None:
+        protocol.check(pairs, scale)
+    facts = {"data": data, "split": split, "blur": blur}
+    return Chosen(pairs, protocol, scale, facts)
+
+
+def tell_failures(failures, total):
+    """Names the pairs that could not be scored, and ends the command if there are any.
+
+    Args:
+        failures: dictionary from their names to what went wrong.
+        total: number of pairs that were to be scored.
+
+    Raises:
+        ClickException: there are failures.
+    """
+    from deblur_keras.cli import console
+
+    if not failures:
+        return
+    for name, text in failures.items():
+        click.echo(console.printable(f"not scored: {name}: {text}"), err=True)
+    raise console.fail(f"{len(failures)} of {total} pairs could not be scored.")
 
 
 def spread(items, limit):

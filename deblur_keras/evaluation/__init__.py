@@ -5,7 +5,11 @@ import importlib
 _NAMES = {
     "Comparison": "outcomes",
     "Evaluation": "results",
+    "Figure": "figures",
+    "JournalError": "journal",
     "Outcome": "outcomes",
+    "Protocol": "protocols",
+    "Published": "protocols",
     "Score": "results",
     "compare_pairs": "comparison",
     "comparison_sheet": "plots",
@@ -18,7 +22,11 @@ _NAMES = {
 __all__ = [
     "Comparison",
     "Evaluation",
+    "Figure",
+    "JournalError",
     "Outcome",
+    "Protocol",
+    "Published",
     "Score",
     "compare_pairs",
     "comparison_sheet",

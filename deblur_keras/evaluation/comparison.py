@@ -11,16 +11,24 @@ import importlib.metadata
 from pathlib import Path
 
 from deblur_keras import images
-from deblur_keras.evaluation import significance
+from deblur_keras.evaluation import protocols, significance
 from deblur_keras.evaluation.benchmark import evaluate_pairs
-from deblur_keras.evaluation.outcomes import FILES, Comparison
+from deblur_keras.evaluation.outcomes import SHEET, Comparison
 from deblur_keras.evaluation.results import Evaluation
 
-_SHARED = ("metrics", "scale", "resampling", "pairs", "device", "machine", "versions", "date")
+_OF_ONE_MODEL = ("model", "warm_up_seconds")
 
 
 def compare_pairs(
-    first, second, pairs, names=None, output=None, progress=None, scale=1.0, protocol=None
+    first,
+    second,
+    pairs,
+    names=None,
+    output=None,
+    progress=None,
+    scale=1.0,
+    protocol="gopro",
+    facts=None,
 ):
     """Scores two restorers, A and B, on the same pairs and compares them image by image.
 
@@ -34,20 +42,21 @@ def compare_pairs(
         pairs: Iterable of `deblur_keras.datasets.Pair`, or of anything with a ``name``, unique
             among them, and a ``read()`` that returns the blurred and the sharp image.
         names: What to call A and B in tables and plots; None takes the restorers' own names.
-        output: Folder for `FILES`: the scores, the summary, two plots and a contact sheet, whose
+        output: Folder for the scores, the summary, a plot of each figure and a contact sheet, whose
             few images are restored once more for it. None writes nothing. Nothing is written
             either if no pair could be scored.
         progress: Object whose ``start(name)`` and ``advance()`` are called around each pair,
             twice, as for `evaluate_pairs`; or None.
         scale: Factor in (0, 1] by which both sides are reduced, by area averaging, beforehand.
-        protocol: Dictionary of further facts for the report; ``a`` and ``b`` in it, themselves
+        protocol: Name of a protocol, or a `Protocol`.
+        facts: Dictionary of further facts for the report; ``a`` and ``b`` in it, themselves
             dictionaries, such as those of `model_facts`, are facts of one model.
 
     Returns:
         A `Comparison`.
 
     Raises:
-        ValueError: If there are no pairs, two of them have one name, or ``scale`` is out of range.
+        ValueError: As `evaluate_pairs` says.
         ImportError: If SciPy is missing; said before any image is restored.
 
     Example:
@@ -58,7 +67,7 @@ def compare_pairs(
         ...         return np.full((16, 16, 3), 90, "uint8"), np.full((16, 16, 3), 100, "uint8")
         >>> nothing, half = (lambda image: image), (lambda image: image + 5)
         >>> comparison = compare_pairs(nothing, half, [Flat()], names=("nothing", "half"))
-        >>> outcome = comparison.outcome("mse")
+        >>> outcome = comparison.outcome(comparison.protocol.figures[2])  # MSE
         >>> outcome.mean_a, outcome.mean_b, outcome.wins_b
         (100.0, 25.0, 1)
 
@@ -71,23 +80,25 @@ def compare_pairs(
     """
     significance.scipy_stats()  # before hours of scoring, not after
     pairs = list(pairs)
-    if len({pair.name for pair in pairs}) < len(pairs):
-        raise ValueError("The pairs' names must be unique: the scores of A and B meet by name.")
-    score = functools.partial(evaluate_pairs, pairs=pairs, progress=progress, scale=scale)
+    if isinstance(protocol, str):
+        protocol = protocols.find(protocol)
+    score = functools.partial(
+        evaluate_pairs, pairs=pairs, progress=progress, scale=scale, protocol=protocol
+    )
     evaluations = score(first), score(second)
     if names is None:
-        names = [evaluation.protocol["model"] for evaluation in evaluations]
-    comparison = _match(evaluations, names, protocol or {})
+        names = [evaluation.facts["model"] for evaluation in evaluations]
+    comparison = _match(evaluations, names, facts or {})
     if output is not None and comparison.first.rows:
         from deblur_keras.evaluation import plots
 
         comparison.write(output)
         sheet = plots.comparison_sheet(comparison, first, second, pairs, scale)
-        images.write(Path(output) / FILES[-1], sheet)
+        images.write(Path(output) / SHEET, sheet)
     return comparison
 
 
-def _match(evaluations, names, protocol):
+def _match(evaluations, names, given):
     """Keeps the images that both could score, in the order of the pairs."""
     first, second = evaluations
     partners = {row.name: row for row in second.rows}
@@ -101,17 +112,18 @@ def _match(evaluations, names, protocol):
             told = [f"{side}: {text}" for side, text in zip("AB", texts, strict=True) if text]
             failures[name] = "; ".join(told)
     sizes = sorted({(row.width, row.height) for row in rows})
-    facts = {name: first.protocol[name] for name in _SHARED}
+    facts = {key: value for key, value in first.facts.items() if key not in _OF_ONE_MODEL}
     facts["versions"] = {**facts["versions"], "scipy": importlib.metadata.version("scipy")}
     facts["sizes"] = [f"{width}x{height}" for width, height in sizes]
-    facts = {**facts, **protocol}
+    facts = {**facts, **given}
     for key, evaluation in zip("ab", evaluations, strict=True):
-        own = {name: evaluation.protocol[name] for name in ("model", "warm_up_seconds")}
-        facts[key] = {**own, **protocol.get(key, {})}
+        own = {name: evaluation.facts[name] for name in _OF_ONE_MODEL}
+        facts[key] = {**own, **given.get(key, {})}
     return Comparison(
+        first.protocol,
         tuple(names),
-        Evaluation(rows, {}, facts["a"]),
-        Evaluation([partners[row.name] for row in rows], {}, facts["b"]),
+        Evaluation(first.protocol, rows, {}, facts["a"]),
+        Evaluation(first.protocol, [partners[row.name] for row in rows], {}, facts["b"]),
         failures,
         facts,
     )

@@ -10,26 +10,20 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from deblur_keras import images
+from deblur_keras.evaluation.journal import plain
+from deblur_keras.evaluation.protocols import Protocol
 from deblur_keras.evaluation.results import Evaluation
 from deblur_keras.evaluation.significance import p_text, signed_rank_test
 
-FILES = ("comparison.csv", "comparison.json", "ssim.png", "mse.png", "contact_sheet.png")
-"""Names of the files that `compare_pairs` writes."""
-
-# Name: (title, unit, whether more is better, format). SSIM first, as the report that made this
-# comparison calls it the more rational of the two.
-METRICS = {
-    "ssim": ("SSIM", "", True, ".4f"),
-    "mse": ("MSE", "squared grey levels", False, ".1f"),
-    "psnr": ("PSNR", "dB", True, ".2f"),
-}
+TABLE, SUMMARY, SHEET = "comparison.csv", "comparison.json", "contact_sheet.png"
+"""Names of the files that `compare_pairs` writes, besides ``<figure>.png`` for each figure."""
 
 _FEWEST = 6  # images whose p can fall below 0.05: 2 of 2^6 cases
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """Holds how A and B compare in one figure: SSIM, MSE or PSNR.
+    """Holds how A and B compare in one figure, such as SSIM.
 
     Attributes:
         count: Images that have the figure; the wins and ties add up to it.
@@ -71,24 +65,26 @@ class Comparison:
     """Holds the scores of two models on the same images.
 
     Attributes:
+        protocol: The `Protocol` by which they were scored.
         names: What A and B are called.
         first: `Evaluation` of A, of the images that both could score.
         second: `Evaluation` of B, of the same images in the same order.
         failures: Dictionary from the names of the other pairs to what went wrong.
-        protocol: Dictionary of the facts that the figures depend on.
+        facts: Dictionary of the facts that the figures depend on.
     """
 
+    protocol: Protocol
     names: tuple
     first: Evaluation
     second: Evaluation
     failures: dict
-    protocol: dict
+    facts: dict
 
-    def scores(self, metric):
+    def scores(self, figure):
         """Collects one figure of all images.
 
         Args:
-            metric: ``"ssim"``, ``"mse"`` or ``"psnr"``.
+            figure: A `Figure` of the protocol.
 
         Returns:
             Float array ``(3, images)``: blurred, A, B. SSIM is NaN below 11x11 pixels, PSNR
@@ -97,38 +93,38 @@ class Comparison:
         left, right = self.first.rows, self.second.rows
         return np.array(
             [
-                [getattr(row, f"{metric}_blurred") for row in left],
-                [getattr(row, f"{metric}_restored") for row in left],
-                [getattr(row, f"{metric}_restored") for row in right],
+                [row.blurred[figure.name] for row in left],
+                [row.restored[figure.name] for row in left],
+                [row.restored[figure.name] for row in right],
             ],
             dtype=float,
         )
 
-    def advantages(self, metric):
+    def advantages(self, figure):
         """Tells by how much B is better than A on each image.
 
         Args:
-            metric: ``"ssim"``, ``"mse"`` or ``"psnr"``.
+            figure: A `Figure` of the protocol.
 
         Returns:
-            Float array ``(images,)``, positive where B is better whichever way the metric points;
+            Float array ``(images,)``, positive where B is better whichever way the figure points;
             0 where both are the same, both infinite included; NaN where there is no figure.
         """
-        _, left, right = self.scores(metric)
+        _, left, right = self.scores(figure)
         with np.errstate(invalid="ignore"):  # inf - inf
             difference = np.where(left == right, 0.0, right - left)
-        return difference if METRICS[metric][2] else -difference
+        return difference if figure.higher_is_better else -difference
 
-    def outcome(self, metric):
+    def outcome(self, figure):
         """Compares A and B in one figure.
 
         Args:
-            metric: ``"ssim"``, ``"mse"`` or ``"psnr"``.
+            figure: A `Figure` of the protocol.
 
         Returns:
             An `Outcome`.
         """
-        scores, advantages = self.scores(metric), self.advantages(metric)
+        scores, advantages = self.scores(figure), self.advantages(figure)
         advantages = advantages[~np.isnan(advantages)]
         averaged = scores[:, np.isfinite(scores).all(axis=0)]
         means = averaged.mean(axis=1).tolist() if averaged.size else [None] * 3
@@ -150,12 +146,12 @@ class Comparison:
         table.add_column("mean of")
         for title in ("blurred", "A", "B", "A better", "B better", "equal", "p"):
             table.add_column(title, justify="right", no_wrap=True)
-        for metric, (title, unit, _, form) in METRICS.items():
-            outcome = self.outcome(metric)
+        for figure in self.protocol.figures:
+            outcome = self.outcome(figure)
             means = (outcome.mean_blurred, outcome.mean_a, outcome.mean_b)
             table.add_row(
-                title + (f", {unit}" if metric == "psnr" else ""),
-                *("-" if mean is None else format(mean, form) for mean in means),
+                figure.heading,
+                *map(figure.text, means),
                 *(
                     f"{wins} ({100 * wins / max(outcome.count, 1):.0f} %)"
                     for wins in (outcome.wins_a, outcome.wins_b, outcome.ties)
@@ -173,7 +169,7 @@ class Comparison:
         rows = self.first.rows
         if not rows:
             return ["no image could be scored with both models"]
-        outcomes = {metric: self.outcome(metric) for metric in METRICS}
+        outcomes = {figure: self.outcome(figure) for figure in self.protocol.figures}
         methods = sorted({outcome.method for outcome in outcomes.values() if outcome.p is not None})
         lines = []
         if methods:
@@ -182,23 +178,25 @@ class Comparison:
                 f"({'; '.join(methods)})"
             )
         alike = [
-            METRICS[metric][0]
-            for metric, outcome in outcomes.items()
+            figure.title
+            for figure, outcome in outcomes.items()
             if outcome.count and outcome.ties == outcome.count
         ]
         if alike:
             lines.append(
                 f"{', '.join(alike)}: A and B score the same on every image; p is not defined"
             )
-        without = len(rows) - outcomes["ssim"].count
-        if without:
-            lines.append(f"SSIM: left out for {without} of {len(rows)} images, below 11x11 pixels")
-        exact = len(rows) - outcomes["psnr"].averaged
-        if exact:
-            lines.append(
-                f"PSNR: the means leave out {exact} of {len(rows)} images, where blurred, A or B "
-                "equals the sharp image; wins and p count them"
-            )
+        for figure, outcome in outcomes.items():
+            if without := len(rows) - outcome.count:
+                lines.append(
+                    f"{figure.title}: left out for {without} of {len(rows)} images, below "
+                    f"{figure.least}x{figure.least} pixels"
+                )
+            if exact := outcome.count - outcome.averaged:
+                lines.append(
+                    f"{figure.title}: the means leave out {exact} of {len(rows)} images, where "
+                    "blurred, A or B equals the sharp image; wins and p count them"
+                )
         if methods and len(rows) < _FEWEST:
             lines.append(
                 f"{len(rows)} image{'s' * (len(rows) > 1)} cannot show much: p is at least "
@@ -211,10 +209,12 @@ class Comparison:
                 f"scene{'s' * (scenes > 1)} whose frames are alike: they prove less than p says"
             )
         seconds = [
-            statistics.median(row.seconds for row in evaluation.rows)
+            [row.seconds for row in evaluation.rows if row.timed]
             for evaluation in (self.first, self.second)
         ]
-        lines.append(f"A {seconds[0]:.2f} s, B {seconds[1]:.2f} s per image (median)")
+        if all(seconds):
+            a, b = map(statistics.median, seconds)
+            lines.append(f"A {a:.2f} s, B {b:.2f} s per image (median, nothing else at work)")
         return lines
 
     def protocol_lines(self):
@@ -223,17 +223,17 @@ class Comparison:
         Returns:
             List of lines of text, one each for A and B last.
         """
-        lines = Evaluation(self.first.rows, {}, self.protocol).protocol_lines()
+        lines = Evaluation(self.protocol, self.first.rows, {}, self.facts).protocol_lines()
         for key, name in zip("ab", self.names, strict=True):
-            digest = self.protocol[key].get("model_sha256")
+            digest = self.facts[key].get("model_sha256")
             lines.append(f"{key.upper()}: {name}" + (f", sha256 {digest}" if digest else ""))
-        digests = [self.protocol[key].get("model_sha256") for key in "ab"]
+        digests = [self.facts[key].get("model_sha256") for key in "ab"]
         if digests[0] is not None and digests[0] == digests[1]:
             lines.append("A and B are the same file, byte for byte")
         return lines
 
     def write(self, directory):
-        """Writes the scores of each image, the summary, and a plot each of SSIM and MSE.
+        """Writes the scores of each image, the summary, and a plot of each figure.
 
         ``comparison.csv`` has a line per image, with ``inf`` and ``nan`` where `scores` has them;
         ``comparison.json``, which knows neither, has ``null``. Without any SSIM there is no plot of
@@ -253,43 +253,47 @@ class Comparison:
 
         if not self.first.rows:
             raise ValueError("There is nothing to write: no image could be scored with both models")
-        table, summary, *drawings = (Path(directory) / name for name in FILES[:-1])
+        table, summary = (Path(directory) / name for name in (TABLE, SUMMARY))
         self._write_table(table)
         report = {
             "models": {key: {"name": name} for key, name in zip("ab", self.names, strict=True)},
             "images": len(self.first.rows),
-            "metrics": {metric: self.outcome(metric).facts() for metric in METRICS},
+            "metrics": {
+                figure.name: self.outcome(figure).facts() for figure in self.protocol.figures
+            },
             "notes": self.lines(),
-            "protocol": self.protocol,
+            "protocol": {**self.protocol.facts(), **self.facts},
             "failures": [{"name": name, "error": text} for name, text in self.failures.items()],
         }
         text = json.dumps(report, indent=2, allow_nan=False, ensure_ascii=False, default=str)
         images.write_bytes(summary, (text + "\n").encode())
         written = [table, summary]
-        for metric, path in zip(("ssim", "mse"), drawings, strict=True):
-            if self.outcome(metric).count:
-                written.append(plots.plot_scores(self, metric, path))
+        for figure in self.protocol.figures:
+            path = Path(directory) / f"{figure.name}.png"
+            if self.outcome(figure).averaged:
+                written.append(plots.plot_scores(self, figure, path))
             else:
                 path.unlink(missing_ok=True)
         return written
 
     def _write_table(self, path):
-        scores = {metric: self.scores(metric) for metric in METRICS}
-        advantages = {metric: self.advantages(metric) for metric in METRICS}
-        columns = [f"{metric}_{side}" for metric in METRICS for side in ("blurred", "a", "b")]
-        winners = [f"{metric}_winner" for metric in METRICS]
+        figures = self.protocol.figures
+        scores = {figure: self.scores(figure) for figure in figures}
+        advantages = {figure: self.advantages(figure) for figure in figures}
+        columns = [f"{figure.name}_{side}" for figure in figures for side in ("blurred", "a", "b")]
+        winners = [f"{figure.name}_winner" for figure in figures]
         with images.atomic_path(path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             seconds = ("seconds_a", "seconds_b")
             writer.writerow(["name", "width", "height", *columns, *winners, *seconds])
             for index, row in enumerate(self.first.rows):
-                figures = [value for metric in METRICS for value in scores[metric][:, index]]
+                values = [value for figure in figures for value in scores[figure][:, index]]
                 writer.writerow(
                     [
                         *(row.name, row.width, row.height),
-                        *(f"{figure:.9g}" for figure in figures),  # no tie by rounding
-                        *(_winner(advantages[metric][index]) for metric in METRICS),
-                        *(f"{row.seconds:.6g}", f"{self.second.rows[index].seconds:.6g}"),
+                        *map(plain, map(float, values)),
+                        *(_winner(advantages[figure][index]) for figure in figures),
+                        *(plain(side.seconds) for side in (row, self.second.rows[index])),
                     ]
                 )
 

@@ -4,12 +4,11 @@ The two models differ in line and marker, not in colour alone, so that the plots
 white printer and any eyes.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from deblur_keras import images, sheets
-from deblur_keras.evaluation.outcomes import METRICS
+from deblur_keras.evaluation.drawing import plot, save
+from deblur_keras.evaluation.examples import most_different
 from deblur_keras.evaluation.significance import p_text
 
 _SIZE = (10, 5.2)  # inches, at 100 px each: legible at 1000 px
@@ -24,18 +23,17 @@ _STYLES = (
 )
 
 
-def plot_scores(comparison, metric, path):
+def plot_scores(comparison, figure, path):
     """Plots one figure of both models, and of the blurred input, over the images.
 
     The images stand in the order of the blurred input's own score, the worst on the left: the
     models' lines then show where on the way from hard to easy each is better. Up to 60 images have
     their points joined; more are drawn as points with a running median through them, over a
-    fifteenth of the images. The MSE's axis
-    is logarithmic when its values span a factor of 30.
+    fifteenth of the images. An error's axis is logarithmic when its values span a factor of 30.
 
     Args:
         comparison: A `Comparison`.
-        metric: ``"ssim"``, ``"mse"`` or ``"psnr"``. Images without a finite figure are left out.
+        figure: A `Figure` of its protocol. Images without a finite value are left out.
         path: PNG file to write, 1000 px wide; written whole or not at all.
 
     Returns:
@@ -47,33 +45,30 @@ def plot_scores(comparison, metric, path):
     Reference:
         Figs. 13 and 14 of the comparison of DeblurGAN and CycleGAN.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    title, unit, more_is_better, form = METRICS[metric]
-    scores = comparison.scores(metric)
+    title, higher = figure.title, figure.higher_is_better
+    scores = comparison.scores(figure)
     scores = scores[:, np.isfinite(scores).all(axis=0)]
     count = scores.shape[1]
     if not count:
         raise ValueError(f"there is no image with a finite {title} to plot")
-    order = np.argsort(scores[0] if more_is_better else -scores[0], kind="stable")
+    order = np.argsort(scores[0] if higher else -scores[0], kind="stable")
     places = np.arange(1, count + 1)
 
-    figure = Figure(figsize=_SIZE, dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    drawing, axes = plot(*_SIZE, text=11)
     labels = ["blurred input", *_labels(comparison)]
     window = 2 * (count // 30) + 1 if count > _POINTS_UP_TO else 1
     handles = [
-        _draw(axes, places, values, style, window, f"{label}  (mean {values.mean():{form}})")
+        _draw(axes, places, values, style, window, f"{label}  (mean {figure.text(values.mean())})")
         for values, style, label in zip(scores[:, order], _STYLES, labels, strict=True)
     ]
-    axes.set_ylabel(f"{title} ({unit})" if unit else title, fontsize=12)
-    if metric == "mse":
+    label = f"{title} ({figure.unit})" if figure.unit else title
+    axes.set_ylabel(label, fontsize=12)
+    if not higher:
         if scores.min() > 0 and scores.max() > _LOGARITHMIC_FROM * scores.min():
             axes.set_yscale("log")
-            axes.set_ylabel(f"{title} ({unit}), log scale", fontsize=12)
+            axes.set_ylabel(f"{label}, log scale", fontsize=12)
         else:
             axes.set_ylim(bottom=0)
     words = f"{count} image{'s' * (count > 1)}, ordered by the {title} of the blurred input"
@@ -82,33 +77,27 @@ def plot_scores(comparison, metric, path):
     axes.set_xlabel(words, fontsize=12)
     axes.set_xlim(0.5, count + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.tick_params(labelsize=11)
-    axes.grid(color="0.9")
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    outcome = comparison.outcome(metric)
-    direction = "higher" if more_is_better else "lower"
+    outcome = comparison.outcome(figure)
+    direction = "higher" if higher else "lower"
     axes.set_title(
         f"{title} ({direction} is better): A better on {outcome.wins_a}, B on {outcome.wins_b}, "
         f"equal on {outcome.ties} of {outcome.count};  Wilcoxon p {_equals(outcome.p)}",
         fontsize=12,
     )
-    legend = figure.legend(
+    legend = drawing.legend(
         handles=handles, loc="outside lower center", fontsize=11, frameon=False, handlelength=3
     )
     for text in legend.get_texts():
         text.set_parse_math(False)  # a model's name may hold dollar signs
-    with images.atomic_path(path) as temporary:
-        canvas.print_png(temporary)
-    return Path(path)
+    return save(drawing, path)
 
 
 def comparison_sheet(comparison, first, second, pairs, scale=1.0, most=2):
     """Lays out blurred, A, B and sharp for the images that tell most about two models.
 
     These are the largest wins of A, the image in the middle, and the largest wins of B, by SSIM, or
-    by MSE where no image has one. Under an image that had to be reduced stands the part of it, at
-    full size, on which A and B differ most.
+    by the first figure that the images have. Under an image that had to be reduced stands the part
+    of it, at full size, on which A and B differ most.
 
     Args:
         comparison: A `Comparison` with at least one image.
@@ -125,9 +114,10 @@ def comparison_sheet(comparison, first, second, pairs, scale=1.0, most=2):
         The images are restored anew. Those of a model that draws random numbers are not the ones
         that were scored.
     """
-    metric = "ssim" if comparison.outcome("ssim").count else "mse"
+    figures = sorted(comparison.protocol.figures, key=lambda figure: figure.name != "ssim")
+    figure = next(figure for figure in figures if comparison.outcome(figure).count)
     by_name = {pair.name: pair for pair in pairs}
-    advantages = comparison.advantages(metric)
+    advantages = comparison.advantages(figure)
     rows, captions = [], []
     for index, role in telling_images(advantages, most):
         pair = by_name[comparison.first.rows[index].name]
@@ -136,12 +126,12 @@ def comparison_sheet(comparison, first, second, pairs, scale=1.0, most=2):
         amount = abs(advantages[index])
         if amount:
             ahead = "" if "wins" in role else "A ahead, " if advantages[index] < 0 else "B ahead, "
-            role += f" ({ahead}{METRICS[metric][0]} by {amount:{METRICS[metric][3]}})"
-        figures = [_figures(comparison, index, side) for side in range(3)]
+            role += f" ({ahead}{figure.title} by {figure.text(amount)})"
+        words = [_figures(comparison, index, side) for side in range(3)]
         rows.append(row)
-        captions.append([*figures, f"{pair.name}\n{role}"])
-        part = _most_different(row[1], row[2])
-        if part is not None:
+        captions.append([*words, f"{pair.name}\n{role}"])
+        if row[0].shape[1] > _CELL:  # it had to be reduced
+            part = most_different(row[1], row[2], round(0.6 * _CELL), _CELL)
             rows.append([np.ascontiguousarray(image[part]) for image in row])
             captions.append("Part of it at full size: where A and B differ most")
     titles = ["blurred", *_labels(comparison), "sharp"]
@@ -200,26 +190,17 @@ def _draw(axes, places, values, style, window, label):
     return Line2D([], [], **style, linewidth=2.2, markersize=6, label=label)
 
 
-def _most_different(left, right):
-    """Slices of the part, a cell wide, on which two images differ most; None if it is all shown."""
-    import cv2
-
-    height, width = left.shape[:2]
-    if width <= _CELL:
-        return None
-    high, wide = min(height, round(0.6 * _CELL)), _CELL
-    difference = np.abs(left.astype(np.float32) - right).mean(axis=-1)
-    sums = cv2.integral(difference, sdepth=cv2.CV_64F)
-    sums = sums[high:, wide:] - sums[:-high, wide:] - sums[high:, :-wide] + sums[:-high, :-wide]
-    top, start = np.unravel_index(np.argmax(sums), sums.shape)
-    return np.s_[top : top + high, start : start + wide]
-
-
 def _figures(comparison, index, side):
     """Words the scores of one image; side 0 is blurred, 1 is A, 2 is B."""
-    ssim, mse, psnr = (float(comparison.scores(metric)[side, index]) for metric in METRICS)
-    words = [] if np.isnan(ssim) else [f"SSIM {ssim:.4f}"]
-    return ", ".join([*words, f"MSE {mse:.1f}", f"{psnr:.2f} dB"])
+    values = {
+        figure: float(comparison.scores(figure)[side, index])
+        for figure in comparison.protocol.figures
+    }
+    return ", ".join(
+        f"{figure.title} {figure.text(value)}"
+        for figure, value in values.items()
+        if not np.isnan(value)
+    )
 
 
 def _labels(comparison):

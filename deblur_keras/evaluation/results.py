@@ -1,6 +1,5 @@
 """What an evaluation found: the figures of each image, their means, tables and files."""
 
-import csv
 import dataclasses
 import json
 import math
@@ -8,14 +7,14 @@ import statistics
 from pathlib import Path, PurePosixPath
 
 from deblur_keras import images
+from deblur_keras.evaluation.journal import plain
+from deblur_keras.evaluation.protocols import Protocol
+
+SCORES, SUMMARY = "scores.csv", "summary.json"
+"""Names of the files that `evaluate_pairs` writes."""
 
 _MOST_ROWS = 40  # above which `Evaluation.table` has a line per scene, not per image
-_COLUMNS = (
-    *("name", "width", "height"),
-    *("psnr_blurred", "psnr_restored", "psnr_gain"),
-    *("ssim_blurred", "ssim_restored", "ssim_gain"),
-    *("mse_blurred", "mse_restored", "seconds"),
-)
+_SHOWN = 2  # figures in the table, which has to fit 80 columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,35 +25,36 @@ class Score:
         name: Name of the pair.
         width: Width as scored, in pixels.
         height: Height as scored, in pixels.
-        psnr_blurred: PSNR of the blurred input against the sharp image, in dB.
-        psnr_restored: PSNR of the restored image, in dB; infinite where it equals the sharp one.
-        ssim_blurred: SSIM of the blurred input; NaN for an image below 11x11 pixels.
-        ssim_restored: SSIM of the restored image.
-        mse_blurred: Mean squared error of the blurred input, in squared grey levels.
-        mse_restored: Mean squared error of the restored image.
-        seconds: Time that the restorer took, reading and scoring not included.
+        blurred: Dictionary from the names of the figures to the values of the blurred input. PSNR
+            is infinite where it equals the sharp image, SSIM NaN for one below 11x11 pixels.
+        restored: The same of the restored image.
+        seconds: Time that restoring took with nothing else at work; None where there was.
     """
 
     name: str
     width: int
     height: int
-    psnr_blurred: float
-    psnr_restored: float
-    ssim_blurred: float
-    ssim_restored: float
-    mse_blurred: float
-    mse_restored: float
-    seconds: float
+    blurred: dict
+    restored: dict
+    seconds: float | None = None
+
+    def gain(self, figure):
+        """Tells by how much restoring changed a figure; 0 where both are infinite.
+
+        Args:
+            figure: Its name.
+
+        Example:
+            >>> Score("a", 8, 8, {"psnr": 20.0}, {"psnr": 23.0}).gain("psnr")
+            3.0
+        """
+        before, after = self.blurred[figure], self.restored[figure]
+        return 0.0 if before == after else after - before  # inf - inf would be NaN
 
     @property
-    def psnr_gain(self):
-        """PSNR won by restoring, in dB; 0 where both images equal the sharp one."""
-        return _difference(self.psnr_restored, self.psnr_blurred)
-
-    @property
-    def ssim_gain(self):
-        """SSIM won by restoring."""
-        return self.ssim_restored - self.ssim_blurred
+    def timed(self):
+        """Whether there are seconds."""
+        return self.seconds is not None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,53 +62,92 @@ class Evaluation:
     """Holds the scores of a set of pairs, and how they came about.
 
     Attributes:
+        protocol: The `Protocol` by which they were scored.
         rows: List of `Score`, one for each pair that could be scored.
         failures: Dictionary from the names of the other pairs to what went wrong.
-        protocol: Dictionary of the facts that the figures depend on.
+        facts: Dictionary of the facts that the figures depend on.
     """
 
+    protocol: Protocol
     rows: list
     failures: dict
-    protocol: dict
+    facts: dict
 
     def summary(self):
         """Averages the scores.
 
         An image that equals its sharp partner has an infinite PSNR, which would make every mean
-        infinite. Such images are left out of the three PSNR means, all three over the same images,
-        and counted in ``exact_blurred`` and ``exact_restored``; they stay in all other figures.
-        SSIM is averaged over the images that are large enough to have one.
+        infinite. Such images are left out of the PSNR's statistics, the same images for blurred and
+        restored, and counted in ``exact_blurred`` and ``exact_restored``; they stay in all other
+        figures. Likewise images that are too small for a figure.
 
         Returns:
-            Dictionary: ``count``, ``failed``; ``psnr``, ``ssim`` and ``mse``, each a dictionary of
-            ``blurred``, ``restored`` and ``gain`` (for ``mse``, restored minus blurred: negative is
-            better); ``improved``, the share of images whose PSNR rose; ``worst_gain``, in dB, and
-            ``worst_image``; ``exact_blurred``, ``exact_restored``; ``seconds_median`` and
-            ``seconds_mean`` per image. Figures without any image behind them are None.
+            Dictionary: ``count``, ``failed``; for each figure of the protocol a dictionary of
+            ``blurred``, ``restored`` and ``gain`` (restored minus blurred), which are means, and of
+            ``lowest`` and ``highest``, each ``blurred`` and ``restored``; ``improved``, the share
+            of images whose first figure became better; ``worst_gain``, the least change for the
+            better in that figure, and ``worst_image``; ``exact_blurred``, ``exact_restored``;
+            ``seconds``, a dictionary of ``median``, ``mean``, ``lowest``, ``highest`` and
+            ``images``, of the images that were restored with nothing else at work. Figures without
+            any image behind them are None.
 
         Example:
-            >>> scores = [Score("a", 8, 8, 20.0, 23.0, 0.5, 0.75, 650.0, 325.9, 0.1)]
-            >>> Evaluation(scores, {}, {}).summary()["psnr"]
-            {'blurred': 20.0, 'restored': 23.0, 'gain': 3.0}
+            >>> from deblur_keras.evaluation import protocols
+            >>> row = Score("a", 8, 8, {"ssim": 0.5, "mse": 650.0}, {"ssim": 0.75, "mse": 326.0})
+            >>> found = Evaluation(protocols.find("paper-000"), [row], {}, {}).summary()
+            >>> found["ssim"]["gain"], found["mse"]["restored"], found["improved"]
+            (0.25, 326.0, 1.0)
         """
-        finite = [row for row in self.rows if math.isfinite(row.psnr_blurred + row.psnr_restored)]
-        with_ssim = [row for row in self.rows if not math.isnan(row.ssim_restored)]
-        worst = min(finite, key=lambda row: row.psnr_gain, default=None)
-        seconds = [row.seconds for row in self.rows]
+        leading = self.protocol.figures[0]
+        sign = 1 if leading.higher_is_better else -1
+        gains = [(sign * row.gain(leading.name), row.name) for row in _measured(self.rows, leading)]
+        worst = min(gains, default=(None, None))
+        better = [sign * row.gain(leading.name) > 0 for row in self.rows]
+        psnr = [
+            (math.isinf(row.blurred["psnr"]), math.isinf(row.restored["psnr"]))
+            for row in self.rows
+            if "psnr" in row.blurred
+        ]
+        seconds = [row.seconds for row in self.rows if row.timed]
         return {
             "count": len(self.rows),
             "failed": len(self.failures),
-            "psnr": _means(finite, "psnr"),
-            "ssim": _means(with_ssim, "ssim"),
-            "mse": _means(self.rows, "mse"),
-            "improved": _mean([row.psnr_restored > row.psnr_blurred for row in self.rows]),
-            "worst_gain": worst and worst.psnr_gain,
-            "worst_image": worst and worst.name,
-            "exact_blurred": sum(math.isinf(row.psnr_blurred) for row in self.rows),
-            "exact_restored": sum(math.isinf(row.psnr_restored) for row in self.rows),
-            "seconds_median": statistics.median(seconds) if seconds else None,
-            "seconds_mean": _mean(seconds),
+            **{
+                figure.name: _statistics(_measured(self.rows, figure), figure.name)
+                for figure in self.protocol.figures
+            },
+            "improved": statistics.fmean(better) if better else None,
+            "worst_gain": worst[0],
+            "worst_image": worst[1],
+            "exact_blurred": sum(blurred for blurred, _ in psnr),
+            "exact_restored": sum(restored for _, restored in psnr),
+            "seconds": {
+                "median": statistics.median(seconds) if seconds else None,
+                "mean": _mean(seconds),
+                "lowest": min(seconds, default=None),
+                "highest": max(seconds, default=None),
+                "images": len(seconds),
+            },
         }
+
+    def scenes(self):
+        """Groups the rows by scene: what stands before the last slash of their names.
+
+        Returns:
+            Dictionary from scenes, in order, to lists of `Score`; ``"all"`` for names without one.
+
+        Example:
+            >>> from deblur_keras.evaluation import protocols
+            >>> rows = [Score(name, 8, 8, {}, {}) for name in ("a/1", "b/1", "a/2", "c")]
+            >>> found = Evaluation(protocols.find("gopro"), rows, {}, {}).scenes()
+            >>> {scene: len(rows) for scene, rows in found.items()}
+            {'a': 2, 'b': 1, 'all': 1}
+        """
+        groups = {}
+        for row in self.rows:
+            scene = str(PurePosixPath(row.name).parent)
+            groups.setdefault("all" if scene == "." else scene, []).append(row)
+        return groups
 
     def table(self):
         """Lays the scores out: a line per image, or per scene when there are more than 40 images.
@@ -120,28 +159,28 @@ class Evaluation:
         from rich.table import Table
         from rich.text import Text
 
-        groups = {row.name: [row] for row in self.rows}
-        if len(self.rows) > _MOST_ROWS:
-            groups = {}
-            for row in self.rows:
-                scene = str(PurePosixPath(row.name).parent)
-                groups.setdefault("all" if scene == "." else scene, []).append(row)
+        by_scene = len(self.rows) > _MOST_ROWS
+        groups = self.scenes() if by_scene else {row.name: [row] for row in self.rows}
+        figures = self.protocol.figures[:_SHOWN]
         table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        title = "image" if len(groups) == len(self.rows) else "scene (images)"
-        table.add_column(title, overflow="fold")
-        for title in ("PSNR, dB", "gain", "SSIM", "gain", "seconds"):
+        table.add_column("scene (images)" if by_scene else "image", overflow="fold")
+        titles = [title for figure in figures for title in (figure.heading, "gain")]
+        timed = any(row.timed for row in self.rows)
+        for title in [*titles, "seconds"] if timed else titles:
             table.add_column(title, justify="right", no_wrap=True)
         for name, rows in groups.items():
-            means = Evaluation(rows, {}, {}).summary()
-            psnr, ssim = means["psnr"], means["ssim"]
-            table.add_row(
-                Text(name if len(rows) == 1 else f"{name} ({len(rows)})"),  # no markup in names
-                _arrow(*(_exact_or(rows, side, psnr[side]) for side in ("blurred", "restored"))),
-                _text(psnr["gain"], "+.2f"),
-                _arrow(_text(ssim["blurred"], ".4f"), _text(ssim["restored"], ".4f")),
-                _text(ssim["gain"], "+.4f"),
-                _text(means["seconds_median"], ".2f"),
-            )
+            means = dataclasses.replace(self, rows=rows).summary()
+            cells = []
+            for figure in figures:
+                mean = means[figure.name]
+                before, after = (
+                    _exact_or(rows, side, figure, mean[side]) for side in ("blurred", "restored")
+                )
+                cells += [f"{before} -> {after}", figure.text(mean["gain"], signed=True)]
+            if timed:
+                median = means["seconds"]["median"]
+                cells.append("-" if median is None else f"{median:.2f}")
+            table.add_row(Text(f"{name} ({len(rows)})" if by_scene else name), *cells)
         return table
 
     def lines(self):
@@ -152,32 +191,38 @@ class Evaluation:
         """
         if not self.rows:
             return ["no image could be scored"]
-        summary = self.summary()
-        psnr, ssim, mse = summary["psnr"], summary["ssim"], summary["mse"]
-        count, improved = summary["count"], round(summary["improved"] * summary["count"])
-        lines = []
-        if psnr["gain"] is not None:
-            lines.append(
-                f"PSNR {psnr['blurred']:.2f} -> {psnr['restored']:.2f} dB ({psnr['gain']:+.2f} dB)"
-            )
-        if ssim["gain"] is not None:
-            lines.append(
-                f"SSIM {ssim['blurred']:.4f} -> {ssim['restored']:.4f} ({ssim['gain']:+.4f})"
-            )
-        lines.append(f"MSE  {mse['blurred']:.1f} -> {mse['restored']:.1f} ({mse['gain']:+.1f})")
-        line = f"{improved} of {count} images improved by PSNR"
+        summary, lines = self.summary(), []
+        for figure in self.protocol.figures:
+            lines += _figure_lines(figure, summary[figure.name], self.protocol.extremes)
+        leading = self.protocol.figures[0]
+        count = summary["count"]
+        line = f"{round(summary['improved'] * count)} of {count} images improved by {leading.title}"
         if summary["worst_image"] is not None:
-            line += f"; worst gain {summary['worst_gain']:+.2f} dB ({summary['worst_image']})"
+            worst = " ".join(
+                filter(None, [leading.text(summary["worst_gain"], signed=True), leading.unit])
+            )
+            line += f"; worst gain {worst} ({summary['worst_image']})"
         lines.append(line)
         if summary["exact_blurred"] or summary["exact_restored"]:
             lines.append(
                 f"equal to the sharp image, and left out of the mean PSNR: "
                 f"{summary['exact_blurred']} blurred, {summary['exact_restored']} restored"
             )
-        device, warm_up = self.protocol.get("device"), self.protocol.get("warm_up_seconds")
-        line = f"{summary['seconds_median']:.2f} s per image (median, one at a time"
+        return lines + self._seconds_lines(summary["seconds"])
+
+    def _seconds_lines(self, seconds):
+        if seconds["median"] is None:
+            return []
+        count = seconds["images"]
+        line = f"{seconds['median']:.2f} s per image (median of {count}, nothing else at work"
+        device, warm_up = self.facts.get("device"), self.facts.get("warm_up_seconds")
         line += f", on {device}" if device else ""
-        lines.append(line + (f"; warm-up of {warm_up:.1f} s apart)" if warm_up else ")"))
+        lines = [line + (f"; warm-up of {warm_up:.1f} s apart)" if warm_up else ")")]
+        if self.protocol.extremes:
+            lines.append(
+                f"seconds: highest {seconds['highest']:.2f}, lowest {seconds['lowest']:.2f}, "
+                f"mean {seconds['mean']:.2f}"
+            )
         return lines
 
     def protocol_lines(self):
@@ -186,77 +231,148 @@ class Evaluation:
         Returns:
             List of lines of text.
         """
-        protocol = self.protocol
-        sizes = protocol.get("sizes", [])
+        facts = self.facts
+        sizes = facts.get("sizes", [])
         shown = ", ".join(sizes[:3]) + (f" and {len(sizes) - 3} more" if len(sizes) > 3 else "")
-        scored = f"{len(self.rows)} of {protocol.get('pairs', len(self.rows))} pairs, {shown}"
-        if protocol.get("resampling"):
-            scored += f", scale {protocol['scale']:g} by {protocol['resampling']}"
-        lines = [*protocol.get("metrics", []), scored]
-        if protocol.get("model"):
-            digest = protocol.get("model_sha256")
-            lines.append(f"model {protocol['model']}" + (f", sha256 {digest}" if digest else ""))
+        scored = f"{len(self.rows)} of {facts.get('pairs', len(self.rows))} pairs, {shown}"
+        if facts.get("resampling"):
+            scored += f", scale {facts['scale']:g} by {facts['resampling']}"
+        lines = [f"protocol {self.protocol.name}: {self.protocol.title}", *self.protocol.rules]
+        lines += [figure.variant for figure in self.protocol.figures]
+        lines.append(scored)
+        if facts.get("model"):
+            digest = facts.get("model_sha256")
+            lines.append(f"model {facts['model']}" + (f", sha256 {digest}" if digest else ""))
         return lines
 
-    def write(self, directory):
-        """Writes ``scores.csv`` (a line per image) and ``summary.json`` (means, protocol, faults).
-
-        In the CSV, ``inf`` is the PSNR of an exact image and ``nan`` the SSIM of one below 11x11
-        pixels; in the JSON, which knows neither, figures without a value are ``null``.
-
-        Args:
-            directory: Folder to write to; made if missing. Each file is written whole or not at
-                all.
+    def published_lines(self):
+        """Words what was published under the same protocol.
 
         Returns:
-            List of the two paths written.
+            List of lines of text.
         """
-        directory = Path(directory)
-        scores, summary = directory / "scores.csv", directory / "summary.json"
-        with images.atomic_path(scores) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(_COLUMNS)
-            for row in self.rows:
-                writer.writerow([_plain(getattr(row, column)) for column in _COLUMNS])
+        titles = {figure.name: figure for figure in self.protocol.figures}
+        lines = []
+        for published in self.protocol.published:
+            values = ", ".join(
+                f"{titles[name].title} {titles[name].text(value)}"
+                if name in titles
+                else f"{name} {value:.2f}"
+                for name, value in published.values.items()
+            )
+            note = f"; {published.note}" if published.note else ""
+            lines.append(f"{published.who}: {values} ({published.source}{note})")
+        return lines
+
+    def write_summary(self, directory):
+        """Writes ``summary.json``: means, protocol and faults.
+
+        Figures without a value are ``null`` there: JSON knows neither infinity nor NaN.
+
+        Args:
+            directory: Folder to write to; made if missing. The file is written whole or not at all.
+
+        Returns:
+            The path written.
+        """
         report = {
             "summary": self.summary(),
-            "protocol": self.protocol,
+            "protocol": {**self.protocol.facts(), **self.facts},
             "failures": [{"name": name, "error": text} for name, text in self.failures.items()],
         }
         text = json.dumps(report, indent=2, allow_nan=False, ensure_ascii=False, default=str)
-        images.write_bytes(summary, (text + "\n").encode())
-        return [scores, summary]
+        path = Path(directory) / SUMMARY
+        images.write_bytes(path, (text + "\n").encode())
+        return path
 
 
-def _means(rows, score):
-    blurred = _mean([getattr(row, f"{score}_blurred") for row in rows])
-    restored = _mean([getattr(row, f"{score}_restored") for row in rows])
-    gain = None if blurred is None else restored - blurred
-    return {"blurred": blurred, "restored": restored, "gain": gain}
+def columns(protocol):
+    """Names the columns of ``scores.csv``.
+
+    Args:
+        protocol: A `Protocol`.
+
+    Returns:
+        Tuple of names: for each figure ``<name>_blurred``, ``<name>_restored``, ``<name>_gain``.
+    """
+    figures = [
+        f"{figure.name}_{what}"
+        for figure in protocol.figures
+        for what in ("blurred", "restored", "gain")
+    ]
+    return ("name", "width", "height", *figures, "seconds")
+
+
+def to_row(score):
+    """Turns a `Score` into a row of ``scores.csv``, a dictionary."""
+    row = {"name": score.name, "width": score.width, "height": score.height}
+    for name in score.blurred:
+        row[f"{name}_blurred"] = score.blurred[name]
+        row[f"{name}_restored"] = score.restored[name]
+        row[f"{name}_gain"] = score.gain(name)
+    return {**row, "seconds": score.seconds}
+
+
+def from_row(protocol, row):
+    """Turns a row of ``scores.csv`` back into a `Score`."""
+    blurred, restored = (
+        {figure.name: float(row[f"{figure.name}_{side}"]) for figure in protocol.figures}
+        for side in ("blurred", "restored")
+    )
+    seconds = float(row["seconds"]) if row["seconds"] else None
+    return Score(row["name"], int(row["width"]), int(row["height"]), blurred, restored, seconds)
+
+
+def rounded(value):
+    """Rounds a value to what the table holds, so that a continued run has the very same numbers."""
+    return float(plain(float(value)))
+
+
+def _measured(rows, figure):
+    """Returns the rows that have a finite value of a figure, blurred and restored."""
+    return [
+        row
+        for row in rows
+        if math.isfinite(row.blurred[figure.name]) and math.isfinite(row.restored[figure.name])
+    ]
+
+
+def _statistics(rows, name):
+    sides = {"blurred": [row.blurred[name] for row in rows]}
+    sides["restored"] = [row.restored[name] for row in rows]
+    means = {side: _mean(values) for side, values in sides.items()}
+    gain = None if means["blurred"] is None else means["restored"] - means["blurred"]
+    extremes = {
+        title: {side: pick(values, default=None) for side, values in sides.items()}
+        for title, pick in (("lowest", min), ("highest", max))
+    }
+    return {**means, "gain": gain, **extremes}
+
+
+def _figure_lines(figure, found, extremes):
+    if found["gain"] is None:
+        return []
+    unit = f" {figure.unit}" if len(figure.unit) == 2 else ""  # a long one is in the variant
+    gain = figure.text(found["gain"], signed=True)
+    before, after = (figure.text(found[side]) for side in ("blurred", "restored"))
+    lines = [f"{figure.title:4} {before} -> {after}{unit} ({gain}{unit})"]
+    if extremes:
+        words = [
+            f"{title} {figure.text(found[title]['blurred'])} -> "
+            f"{figure.text(found[title]['restored'])}"
+            for title in ("highest", "lowest")
+        ]
+        lines.append(f"     {', '.join(words)}")
+    return lines
 
 
 def _mean(values):
     return statistics.fmean(values) if values else None
 
 
-def _difference(left, right):
-    return 0.0 if left == right else left - right  # inf - inf would be NaN
-
-
-def _plain(value):
-    return f"{value:.6g}" if isinstance(value, float) else value
-
-
-def _exact_or(rows, side, mean):
-    """Formats a PSNR; the infinite one of a single image is shown as what it is."""
+def _exact_or(rows, side, figure, mean):
+    """Formats a mean; the infinite PSNR of a single image is shown as what it is."""
     if mean is None and len(rows) == 1:
-        return _text(getattr(rows[0], f"psnr_{side}"), ".2f")
-    return _text(mean, ".2f")
-
-
-def _text(value, form):
-    return "-" if value is None else format(value, form)
-
-
-def _arrow(before, after):
-    return f"{before} -> {after}"
+        value = getattr(rows[0], side)[figure.name]
+        return figure.text(None if math.isnan(value) else value)
+    return figure.text(mean)

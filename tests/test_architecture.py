@@ -11,7 +11,7 @@ import deblur_keras
 
 PACKAGE = Path(deblur_keras.__file__).parent
 FLOORS = {
-    **dict.fromkeys(["layers", "losses", "metrics", "images", "sheets"], 1),
+    **dict.fromkeys(["layers", "losses", "metrics", "images", "registration", "sheets"], 1),
     **dict.fromkeys(["blur", "trajectories", "shakes", "camera", "averaging", "frames"], 1),
     **dict.fromkeys(["generators", "critics", "perceptual", "datasets"], 2),
     **dict.fromkeys(["trainers", "restorer"], 3),

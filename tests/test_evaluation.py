@@ -13,14 +13,19 @@ from rich.console import Console
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from deblur_keras import datasets, images
+from deblur_keras.cli import pairs as options
 from deblur_keras.cli.evaluate import evaluate
+from deblur_keras.datasets import kohler_folder
 from deblur_keras.evaluation import (
     Evaluation,
     JournalError,
     Score,
     evaluate_pairs,
+    figures,
+    kohler,
     protocols,
     results,
+    unpaired,
 )
 from deblur_keras.evaluation.journal import plain
 from deblur_keras.generators import compact_generator
@@ -419,3 +424,64 @@ def test_command_explains_what_it_cannot_use(workplace, tmp_path):
     result = run(model, "--data", data, "--restore-with-dropout")
     assert result.exit_code == 1
     assert "no dropout layers" in result.output
+
+
+def test_the_command_knows_all_protocols_and_figures():
+    assert tuple(protocols.PROTOCOLS) == options.PROTOCOLS
+    assert tuple(figures.FIGURES) == options.FIGURES
+
+
+def test_kohler_and_realblur_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(kohler_folder, "FRAMES", {(1, 1): 3})
+    rng = np.random.default_rng(0)
+    for number in (1, 2, 3):
+        frame = rng.integers(0, 200, (40, 50, 3)).astype("uint8")
+        images.write(tmp_path / "Image1" / "Kernel1" / f"GroundTruth1_1_{number}.png", frame)
+    images.write(tmp_path / "Blurry1_1.png", frame // 2 * 2)
+    assert protocols.usual(tmp_path) == "kohler"
+    (shot,) = datasets.pairs(tmp_path)
+    assert datasets.pairs(tmp_path, split="test") == [shot]
+    with pytest.raises(datasets.DatasetError, match="there is no split 'train'"):
+        datasets.pairs(tmp_path, split="train")
+    (row,) = evaluate_pairs(lambda image: image // 2, [shot], protocol="kohler").rows
+    expected = kohler.score(shot, [shot.read()[0], shot.read()[0] // 2])
+    for side, found in zip((row.blurred, row.restored), expected, strict=True):
+        assert side["psnr"] == pytest.approx(found["psnr"])
+        assert side["psnr"] > 40  # the last frame, and not the middle one
+        assert math.isnan(side["ms_ssim"])  # too small
+    pair = noisy_pair()
+    with pytest.raises(datasets.DatasetError, match="needs the sharp frames of each shot"):
+        protocols.find("kohler").check([pair], 1.0)
+    with pytest.raises(datasets.DatasetError, match=r"got a scale of 0\.5"):
+        protocols.find("kohler").check([shot], 0.5)
+
+    found = evaluate_pairs(halfway(pair), [pair], protocol="realblur")
+    assert found.rows[0].gain("psnr") == pytest.approx(6.0, abs=0.3)
+    assert found.rows[0].restored["registered"] in (0.0, 1.0)
+    assert "after ECC registration" in "\n".join(found.protocol_lines())
+
+
+def test_photographs_without_a_sharp_partner(workplace, tmp_path):
+    rng = np.random.default_rng(0)
+    for name, size in (("a/one", 200), ("two", 210), ("tiny", 50)):
+        image = rng.integers(0, 256, (size, size, 3)).astype("uint8")
+        images.write(tmp_path / f"{name}.png", image)
+    result = run(workplace / "tiny.keras", "--data", tmp_path, "--protocol", "unpaired")
+    assert result.exit_code == 0, result.output
+    assert "NIQE" in result.output
+    assert "3 of 3 photographs" in result.output
+    found = evaluate_pairs(np.copy, unpaired.photographs(tmp_path), protocol="unpaired")
+    assert [row.name for row in found.rows] == ["a/one", "tiny", "two"]
+    assert [math.isnan(row.blurred["niqe"]) for row in found.rows] == [False, True, False]
+    refused = run(
+        *(workplace / "tiny.keras", "--data", tmp_path),
+        *("--protocol", "unpaired", "--figure", "psnr"),
+    )
+    assert refused.exit_code == 2
+    assert "need no sharp partner" in refused.output
+    images.write(tmp_path / "two.jpg", image)
+    with pytest.raises(datasets.DatasetError, match="differ in their suffix alone"):
+        unpaired.photographs(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(datasets.DatasetError, match="found no photographs"):
+        unpaired.photographs(tmp_path / "empty")

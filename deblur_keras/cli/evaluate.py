@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from deblur_keras.cli.pairs import chosen, pair_options, tell_failures
+from deblur_keras.cli import detection
+from deblur_keras.cli.pairs import DETECTION, chosen, pair_options, tell_failures
 
 
 @click.command()
@@ -38,6 +39,7 @@ from deblur_keras.cli.pairs import chosen, pair_options, tell_failures
     show_default=True,
     help="Seed of --restore-with-dropout.",
 )
+@detection.detection_options
 @click.option("--compare", is_flag=True, help="Compare two models, as deblur-keras compare does.")
 def evaluate(
     models,
@@ -64,6 +66,8 @@ def evaluate(
       realblur   PSNR and SSIM after registration
       paper-000  SSIM and MSE of 216 images
       paper-004  highest, lowest and mean PSNR, SSIM and seconds
+      unpaired   NIQE, for photographs without a sharp partner
+      detection  precision, recall, F1 and mAP of an object detector's boxes
 
     Ends with exit code 1 if any pair could not be scored.
 
@@ -72,11 +76,15 @@ def evaluate(
       deblur-keras evaluate default --data GOPRO_Large --report report
       deblur-keras evaluate default --data gopro/large --halved -o scores
       deblur-keras evaluate default --data kohler -o scores --resume
+      deblur-keras evaluate default --data pairs --protocol detection \\
+          --detector yolov8n.onnx --labels coco.names -o detections
       deblur-keras evaluate --compare default runs/mine/generator.keras --data pairs
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    judging = detection.taken(options)
     if compare:
         from deblur_keras.cli.compare import run
 
+        detection.refuse(judging)
         _refuse_with_compare(
             save_images=save_images, resume=resume, restore_with_dropout=restore_with_dropout
         )
@@ -87,6 +95,61 @@ def evaluate(
     if len(models) != 1:
         raise click.UsageError(f"Give one model, or two with --compare; got {len(models)}.")
     (model,) = models
+    output = _checked_output(output, report, save_images, resume, overwrite)
+    by_detector = options["protocol"] == DETECTION
+    if not by_detector:
+        detection.refuse(judging)
+
+    from deblur_keras.cli import console
+
+    console.import_tensorflow()
+    from deblur_keras import evaluation
+    from deblur_keras.evaluation.detection import evaluate_detection
+    from deblur_keras.restorer import ModelError, Restorer
+
+    try:
+        what = chosen(**options)
+        restorer = Restorer(model, restore_with_dropout, seed if restore_with_dropout else None)
+        given = {
+            "facts": {
+                **what.facts,
+                **evaluation.model_facts(model),
+                "restore_with_dropout": restore_with_dropout,
+                "seed": seed if restore_with_dropout else None,
+                "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            },
+            "output": output,
+            "save_images": save_images,
+            "scale": what.scale,
+            "resume": resume,
+        }
+        if by_detector:
+            judge = detection.make_judge(judging, what.scale)
+            with console.progress("Judging", total=len(what.pairs)) as progress:
+                result = evaluate_detection(restorer, what.pairs, judge, progress=progress, **given)
+        else:
+            with console.progress("Scoring", total=len(what.pairs)) as progress:
+                result = evaluation.evaluate_pairs(
+                    restorer, what.pairs, progress=progress, protocol=what.protocol, **given
+                )
+        _show(result)
+        if output is not None and result.rows and by_detector:
+            result.write_sheet(output, restorer, what.pairs)
+        if report is not None:
+            page = _report(result, restorer, what.pairs, report, save_images)
+            click.echo(console.printable(f"report: {page}"))
+        elif output is not None:
+            click.echo(console.printable(f"written to {output}"))
+    # DatasetError, ImageError, JournalError and DetectionError are ValueErrors
+    except (ModelError, ImportError, OSError, ValueError) as error:
+        raise console.fail(error) from error
+    tell_failures(result.failures, len(what.pairs))
+
+
+def _checked_output(output, report, save_images, resume, overwrite):
+    """Returns the folder to write to, or None."""
+    from deblur_keras.cli import console
+
     if report is not None and output is not None and report.resolve() != output.resolve():
         raise click.UsageError("--report DIR writes all that -o does: give one of them.")
     output = report or output
@@ -95,60 +158,24 @@ def evaluate(
     if output is None and (save_images or resume):
         option = "--save-images" if save_images else "--resume"
         raise click.UsageError(f"{option} needs an output folder: add -o OUTPUT.")
-
-    from deblur_keras.cli import console
-
-    console.import_tensorflow()
-    from deblur_keras import datasets, evaluation, images
-    from deblur_keras.evaluation.results import SCORES, SUMMARY
-    from deblur_keras.restorer import ModelError, Restorer
-
     if output is not None and not (overwrite or resume):
-        for name in (SCORES, SUMMARY):
+        for name in ("scores.csv", "detections.csv", "summary.json"):
             if (output / name).exists():
                 raise console.fail(
                     f"{output / name} exists already; choose another folder, or add --resume to "
                     "continue an interrupted run, or --overwrite."
                 )
-    try:
-        what = chosen(**options)
-        restorer = Restorer(model, restore_with_dropout, seed if restore_with_dropout else None)
-        facts = {
-            **what.facts,
-            **evaluation.model_facts(model),
-            "restore_with_dropout": restore_with_dropout,
-            "seed": seed if restore_with_dropout else None,
-            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        }
-        with console.progress("Scoring", total=len(what.pairs)) as progress:
-            result = evaluation.evaluate_pairs(
-                restorer,
-                what.pairs,
-                output=output,
-                save_images=save_images,
-                progress=progress,
-                scale=what.scale,
-                protocol=what.protocol,
-                facts=facts,
-                resume=resume,
-            )
-    except (
-        datasets.DatasetError,
-        images.ImageError,
-        ModelError,
-        evaluation.JournalError,
-        OSError,
-    ) as error:
-        raise console.fail(error) from error
-    _show(result)
-    if report is not None and result.rows:
-        from deblur_keras.evaluation.report import write_report
+    return output
 
-        page = write_report(result, restorer, what.pairs, report)
-        click.echo(console.printable(f"report: {page}"))
-    elif output is not None:
-        click.echo(console.printable(f"written to {output}"))
-    tell_failures(result.failures, len(what.pairs))
+
+def _report(result, restorer, pairs, directory, save_images):
+    from deblur_keras.cli import console
+    from deblur_keras.evaluation.examples import MOST
+    from deblur_keras.evaluation.report import write_report
+
+    saved = directory / "restored" if save_images else None
+    with console.progress("Report", total=min(2 * MOST, len(result.rows))) as progress:
+        return write_report(result, restorer, pairs, directory, saved, progress)
 
 
 def _refuse_with_compare(**given):
@@ -166,10 +193,5 @@ def _show(result):
         click.echo(console.printable(line))
     if result.rows:
         console.console(stderr=False).print(result.table())
-    for line in result.lines():
+    for line in [*result.lines(), *result.published_lines()]:
         click.echo(console.printable(line))
-    published = result.published_lines()
-    if published:
-        click.echo(f"Published, on {result.protocol.data}:")
-        for line in published:
-            click.echo(console.printable(f"  {line}"))

@@ -39,10 +39,13 @@ blur_option = click.option(
 )
 """Adds --blur to a command that reads pairs."""
 
-PROTOCOLS = ("gopro", "kohler", "realblur", "paper-000", "paper-004")
+PROTOCOLS = ("gopro", "kohler", "realblur", "paper-000", "paper-004", "unpaired")
 """Names of `evaluation.protocols.PROTOCOLS`, spelled out: importing those loads Keras."""
 
-FIGURES = ("psnr", "ssim", "mse", "mae", "ssim_y", "ms_ssim", "cw_ssim_pyssim")
+DETECTION = "detection"
+"""Name of the protocol that scores no pixels."""
+
+FIGURES = ("psnr", "ssim", "mse", "mae", "ssim_y", "ms_ssim", "cw_ssim_pyssim", "niqe")
 """Names of `evaluation.figures.FIGURES`, likewise."""
 
 _OPTIONS = (
@@ -51,11 +54,12 @@ _OPTIONS = (
         required=True,
         type=Source(),
         help="Folder of the pairs (GoPro's tree, blur/ and sharp/, input/ and target/, A/ and B/, "
-        "side-by-side files, Koehler's tree), or the name of a dataset, such as gopro/large.",
+        "side-by-side files, Koehler's tree), or the name of a dataset, such as gopro/large; under "
+        "the protocol unpaired, a folder of photographs.",
     ),
     click.option(
         "--protocol",
-        type=click.Choice(PROTOCOLS),
+        type=click.Choice([*PROTOCOLS, DETECTION]),
         help="What is measured, and how.  [default: that of the dataset's name, else gopro]",
     ),
     click.option(
@@ -141,12 +145,20 @@ def chosen(data, protocol, figures, split, blur, scale, halved, limit):
         UsageError: ``scale`` and ``halved`` contradict each other.
     """
     from deblur_keras import datasets
-    from deblur_keras.evaluation import protocols
+    from deblur_keras.evaluation import protocols, unpaired
 
     if halved and scale not in (None, 0.5):
         raise click.UsageError(f"--halved is --scale 0.5; got --scale {scale:g} beside it.")
     scale = 0.5 if halved else scale or 1.0
-    protocol = protocols.find(protocol or protocols.usual(data)).with_figures(figures)
+    try:
+        if protocol == DETECTION:
+            protocol = "gopro"  # of which the pairs alone are used
+        protocol = protocols.find(protocol or protocols.usual(data)).with_figures(figures)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if not protocol.paired:
+        found = unpaired.photographs(data if split is None else Path(data) / split)
+        return Chosen(spread(found, limit), protocol, scale, {"data": data, "split": split})
     if split is None and "test" in datasets.splits(data, blur):
         split = "test"
     pairs = spread(datasets.pairs(data, split=split, blur=blur), limit or protocol.images)

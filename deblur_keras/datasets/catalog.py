@@ -13,7 +13,7 @@ import os
 import shlex
 from pathlib import Path
 
-from deblur_keras.datasets import layouts, records
+from deblur_keras.datasets import kohler_folder, layouts, records
 from deblur_keras.datasets.layouts import DatasetError
 
 _PACKAGE = __name__.rpartition(".")[0]
@@ -132,6 +132,8 @@ def splits(source, blur="blur"):
     if is_name(source):
         dataset, config = resolve(source)
         return list(DATASETS[dataset].configs[config or ""])
+    if kohler_folder.is_kohler(source):
+        return ["test"]
     return layouts.splits(source, blur) if Path(source).is_dir() else []
 
 
@@ -139,7 +141,8 @@ def pairs(source, split=None, blur="blur", data_dir=None):
     """Finds the pairs of a folder, or of a dataset that has been prepared, and checks them.
 
     Args:
-        source: Folder, as `layouts.pairs` takes it, or name, as `resolve` does.
+        source: Folder, as `layouts.pairs` or `kohler_folder.pairs` takes it, or name, as `resolve`
+            does.
         split: Name of the split. May be left out when there is only one.
         blur: Blurred side of GoPro: ``"blur"``, or ``"blur_gamma"`` for the version that was
             averaged in linear light.
@@ -147,15 +150,16 @@ def pairs(source, split=None, blur="blur", data_dir=None):
             ``TFDS_DATA_DIR``, else ``~/tensorflow_datasets``.
 
     Returns:
-        List sorted by name, of `Pair` for a folder and of `records.Record` for a dataset. Both
-        have a ``name`` and a ``read()`` that gives both images; nothing is kept in memory.
+        List sorted by name, of `Pair` for a folder (`Shot` for one of Koehler's), and of
+        `records.Record` for a dataset. All have a ``name`` and a ``read()`` that gives both
+        images; nothing is kept in memory.
 
     Raises:
         DatasetError: As `layouts.pairs` says; or there is no such dataset, split or blurred side;
             or the dataset is not prepared, with the commands that do it.
         ImageError: One of the few images that are looked at is broken.
     """
-    if not is_name(source) and Path(source).is_dir():
+    if Path(source).is_dir() and not kohler_folder.is_kohler(source):
         return layouts.pairs(source, split, blur)
     found = search(source, split, blur, data_dir)
     layouts.check_distinct(found)
@@ -184,7 +188,11 @@ def search(source, split=None, blur="blur", data_dir=None, problem=None):
                 f"{source}: expected a folder with image pairs, or one of {', '.join(names())};"
                 " there is no such folder"
             )
-        return layouts.search(source, split, blur, problem)
+        if not kohler_folder.is_kohler(source):
+            return layouts.search(source, split, blur, problem)
+        if split not in (None, "test"):
+            raise DatasetError(f"{source}: there is no split {split!r}; present: test")
+        return kohler_folder.pairs(source)
     dataset, _ = resolve(source)
     blurs, present = DATASETS[dataset].blurs, splits(source)
     if blur not in blurs:

@@ -36,13 +36,13 @@ class Figure:
         """Measures an image against its sharp partner.
 
         Args:
-            sharp: uint8 RGB image ``(H, W, 3)``.
-            image: Image of the same shape.
+            sharp: uint8 RGB image ``(H, W, 3)``; None for figures that need none.
+            image: uint8 RGB image, of the same shape.
 
         Returns:
             A float; NaN for an image below `least` pixels.
         """
-        if min(sharp.shape[:2]) < self.least:
+        if min(image.shape[:2]) < self.least:
             return math.nan
         return self.measure(sharp, image)
 
@@ -82,6 +82,29 @@ FIGURES = {
         Figure(
             *("mse", "MSE", "squared grey levels", False, ".1f", metrics.MSE_VARIANT),
             _of_metric(metrics.mse),
+        ),
+        Figure(
+            *("mae", "MAE", "grey levels", False, ".2f", metrics.MAE_VARIANT),
+            _of_metric(metrics.mae),
+        ),
+        Figure(
+            *("ssim_y", "SSIM of luma", "", True, ".4f", metrics.SSIM_Y_VARIANT),
+            _of_metric(metrics.ssim_y),
+            least=metrics.WINDOW,
+        ),
+        Figure(
+            *("ms_ssim", "MS-SSIM", "", True, ".4f", metrics.MS_SSIM_VARIANT),
+            _of_metric(metrics.ms_ssim),
+            least=metrics.MS_SSIM_SIZE,
+        ),
+        Figure(
+            *("cw_ssim_pyssim", "CW-SSIM", "", True, ".4f", metrics.CW_SSIM_PYSSIM_VARIANT),
+            _of_metric(metrics.cw_ssim_pyssim),
+        ),
+        Figure(
+            *("niqe", "NIQE", "", False, ".2f", metrics.NIQE_VARIANT),
+            lambda sharp, image: metrics.niqe(image),
+            least=2 * metrics.NIQE_BLOCK,
         ),
     )
 }

@@ -7,7 +7,8 @@ is left unsaid. Here each has a name, and says its rules beside its numbers.
 import dataclasses
 from collections.abc import Callable
 
-from deblur_keras.evaluation import pipeline
+from deblur_keras.datasets import DatasetError, kohler_folder
+from deblur_keras.evaluation import kohler, pipeline, realblur
 from deblur_keras.evaluation.figures import FIGURES, Figure
 
 
@@ -48,6 +49,7 @@ class Protocol:
             or None for the figures' own.
         check: Function ``(pairs, scale)`` that raises `DatasetError` for data that the protocol
             cannot score, or None.
+        paired: Whether there are sharp partners; without, ``sharp`` is None.
     """
 
     name: str
@@ -61,13 +63,14 @@ class Protocol:
     alone: int | None = pipeline.TIMED_ALONE
     measure: Callable | None = None
     check: Callable | None = None
+    paired: bool = True
 
     def score(self, pair, sharp, blurred, restored):
         """Measures one image, and the blurred input in the same way.
 
         Args:
             pair: The pair, for protocols that need more of it than two images.
-            sharp: uint8 RGB image ``(H, W, 3)``.
+            sharp: uint8 RGB image ``(H, W, 3)``, or None.
             blurred: Image of the same shape.
             restored: Image of the same shape.
 
@@ -108,6 +111,11 @@ class Protocol:
             raise ValueError(
                 f"expected figures among {', '.join(FIGURES)}; got {', '.join(unknown)}"
             )
+        if not self.paired and (wrong := [name for name in names if name != "niqe"]):
+            raise ValueError(
+                f"{', '.join(wrong)}: expected figures that need no sharp partner, as there is none"
+                f" under the protocol {self.name}: niqe"
+            )
         mine = {figure.name for figure in self.figures}
         more = tuple(FIGURES[name] for name in dict.fromkeys(names) if name not in mine)
         if not more:
@@ -122,8 +130,41 @@ class Protocol:
         return dataclasses.replace(self, figures=self.figures + more, measure=measure)
 
 
-def _figures(*names):
-    return tuple(FIGURES[name] for name in names)
+def _figures(*names, variants=None):
+    figures = [FIGURES[name] for name in names]
+    if variants is None:
+        return tuple(figures)
+    return tuple(dataclasses.replace(figure, variant=variants[figure.name]) for figure in figures)
+
+
+def _kohler(shot, sharp, blurred, restored):
+    found = kohler.score(shot, [blurred, restored])
+    return {name: tuple(side[name] for side in found) for name in ("psnr", "ms_ssim", "mse")}
+
+
+def _check_kohler(pairs, scale):
+    without = [pair.name for pair in pairs if not getattr(pair, "frames", ())]
+    if without:
+        raise DatasetError(
+            f"{without[0]}: the protocol kohler needs the sharp frames of each shot; expected the "
+            "dataset kohler, or a folder of its unpacked archives"
+        )
+    if scale != 1:
+        raise DatasetError(f"the protocol kohler scores whole images; got a scale of {scale:g}")
+
+
+def _realblur(pair, sharp, blurred, restored):
+    found = [realblur.score(sharp, image) for image in (blurred, restored)]
+    return {name: tuple(float(side[name]) for side in found) for name in _REALBLUR}
+
+
+_REALBLUR = ("psnr", "ssim", "registered")
+_REGISTERED = Figure(
+    *("registered", "registered", "", True, ".4f"),
+    "registered: share of the images whose homography was found",
+    lambda sharp, image: float(realblur.score(sharp, image)["registered"]),
+    least=realblur.WINDOW,
+)
 
 
 _WHOLE = "whole images, each by itself, the restored one rounded to uint8 as on disk"
@@ -164,6 +205,24 @@ PROTOCOLS = {
             data="GoPro's test set, 1111 pairs",
         ),
         Protocol(
+            "kohler",
+            "PSNR and MS-SSIM, best over the sharp frames of each shot, as Koehler's own code",
+            _figures("psnr", "ms_ssim", "mse", variants=kohler.VARIANTS),
+            kohler.RULES,
+            tuple(Published(*entry) for entry in kohler.PUBLISHED),
+            data="Koehler's 48 shots",
+            measure=_kohler,
+            check=_check_kohler,
+        ),
+        Protocol(
+            "realblur",
+            "PSNR and SSIM after registration, as RealBlur's own code",
+            (*_figures("psnr", "ssim", variants=realblur.VARIANTS), _REGISTERED),
+            realblur.RULES,
+            data="RealBlur's test sets, 980 pairs each",
+            measure=_realblur,
+        ),
+        Protocol(
             "paper-000",
             "SSIM and MSE of 216 images, as the comparison of DeblurGAN with CycleGAN",
             _figures("ssim", "mse"),
@@ -202,6 +261,17 @@ PROTOCOLS = {
             extremes=True,
             alone=None,
         ),
+        Protocol(
+            "unpaired",
+            "NIQE of photographs that have no sharp partner",
+            _figures("niqe"),
+            (
+                _WHOLE,
+                "no sharp partner: NIQE tells how natural an image looks, not whether it is right",
+                "few pixels score worse than many: compare images of one size only",
+            ),
+            paired=False,
+        ),
     )
 }
 """Dictionary from the names of the protocols to the `Protocol`."""
@@ -235,11 +305,14 @@ def usual(source):
         source: A folder, or the name of a dataset.
 
     Returns:
-        ``"kohler"`` or ``"realblur"`` for the datasets of these names, else ``"gopro"``.
+        ``"kohler"`` or ``"realblur"`` for the datasets of these names, ``"kohler"`` for a folder of
+        its unpacked archives, else ``"gopro"``.
 
     Example:
         >>> usual("realblur/j"), usual("my/photos")
         ('realblur', 'gopro')
     """
     dataset = str(source).partition("/")[0]
-    return dataset if dataset in PROTOCOLS else "gopro"
+    if dataset in ("kohler", "realblur"):
+        return dataset
+    return "kohler" if kohler_folder.is_kohler(source) else "gopro"

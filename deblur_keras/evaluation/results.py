@@ -234,7 +234,8 @@ class Evaluation:
         facts = self.facts
         sizes = facts.get("sizes", [])
         shown = ", ".join(sizes[:3]) + (f" and {len(sizes) - 3} more" if len(sizes) > 3 else "")
-        scored = f"{len(self.rows)} of {facts.get('pairs', len(self.rows))} pairs, {shown}"
+        noun = "pairs" if self.protocol.paired else "photographs"
+        scored = f"{len(self.rows)} of {facts.get('pairs', len(self.rows))} {noun}, {shown}"
         if facts.get("resampling"):
             scored += f", scale {facts['scale']:g} by {facts['resampling']}"
         lines = [f"protocol {self.protocol.name}: {self.protocol.title}", *self.protocol.rules]
@@ -249,10 +250,10 @@ class Evaluation:
         """Words what was published under the same protocol.
 
         Returns:
-            List of lines of text.
+            List of lines of text; empty if there is nothing.
         """
         titles = {figure.name: figure for figure in self.protocol.figures}
-        lines = []
+        lines = [f"Published, on {self.protocol.data}:"] if self.protocol.published else []
         for published in self.protocol.published:
             values = ", ".join(
                 f"{titles[name].title} {titles[name].text(value)}"
@@ -261,7 +262,7 @@ class Evaluation:
                 for name, value in published.values.items()
             )
             note = f"; {published.note}" if published.note else ""
-            lines.append(f"{published.who}: {values} ({published.source}{note})")
+            lines.append(f"  {published.who}: {values} ({published.source}{note})")
         return lines
 
     def write_summary(self, directory):

@@ -6,18 +6,12 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from deblur_keras.datasets import archives, builders
+from deblur_keras.datasets.kohler_folder import FRAMES
 
 _BLURRED = re.compile(r"(?:^|/)Blurry(\d+)_(\d+)\.png$")
 _FRAME = re.compile(r"(?:^|/)GroundTruth(\d+)_(\d+)_(\d+)\.png$")
 _URL = "http://people.kyb.tuebingen.mpg.de/rolfk/BenchmarkECCV2012/"
 _PAGE = "https://webdav.tuebingen.mpg.de/pixel/benchmark4camerashake/"
-
-FRAMES = {(image, trajectory): 199 for image in range(1, 5) for trajectory in range(1, 13)} | {
-    (2, 11): 200,
-    **dict.fromkeys([(1, 10), (1, 12), (2, 10), (3, 7), (3, 12), (4, 12)], 198),
-}
-"""Dictionary from (image, trajectory), both from 1, to the number of sharp frames of that shot."""
-
 
 def _published(stem, md5, marks):
     return archives.Published(

@@ -1,7 +1,5 @@
 """``deblur-keras compare``: scores two models on the same pairs."""
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
@@ -79,7 +77,7 @@ def run(first, second, output, report, overwrite, **options):
         facts = {
             **what.facts,
             **{key: model_facts(model) for key, model in zip("ab", (first, second), strict=True)},
-            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "command": console.command_line(),
         }
         with console.progress("Scoring", total=2 * len(what.pairs)) as progress:
             result = comparison.compare_pairs(

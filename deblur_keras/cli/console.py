@@ -4,6 +4,7 @@ import contextlib
 import functools
 import logging
 import os
+import shlex
 import sys
 import tempfile
 import time
@@ -49,6 +50,19 @@ def fail(message):
         'no images found'
     """
     return click.ClickException(printable(message))
+
+
+def command_line():
+    """Returns the command that is running, as it can be typed again.
+
+    Example:
+        >>> isinstance(command_line(), str)
+        True
+    """
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":  # python -m
+        return shlex.join(["python", "-m", __package__, *sys.argv[1:]])
+    return shlex.join([program.name, *sys.argv[1:]])
 
 
 def import_tensorflow():

@@ -1,7 +1,5 @@
 """``deblur-keras evaluate``: scores a model on pairs of blurred and sharp photographs."""
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
@@ -116,7 +114,7 @@ def evaluate(
                 **evaluation.model_facts(model),
                 "restore_with_dropout": restore_with_dropout,
                 "seed": seed if restore_with_dropout else None,
-                "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "command": console.command_line(),
             },
             "output": output,
             "save_images": save_images,
@@ -136,7 +134,7 @@ def evaluate(
         if output is not None and result.rows and by_detector:
             result.write_sheet(output, restorer, what.pairs)
         if report is not None:
-            page = _report(result, restorer, what.pairs, report, save_images)
+            page = _report(result, restorer, what.pairs, report, save_images, by_detector)
             click.echo(console.printable(f"report: {page}"))
         elif output is not None:
             click.echo(console.printable(f"written to {output}"))
@@ -168,11 +166,14 @@ def _checked_output(output, report, save_images, resume, overwrite):
     return output
 
 
-def _report(result, restorer, pairs, directory, save_images):
+def _report(result, restorer, pairs, directory, save_images, by_detector):
+    """Writes the page, and returns its path."""
     from deblur_keras.cli import console
     from deblur_keras.evaluation.examples import MOST
-    from deblur_keras.evaluation.report import write_report
+    from deblur_keras.evaluation.report import write_detection_report, write_report
 
+    if by_detector:
+        return write_detection_report(result, directory)
     saved = directory / "restored" if save_images else None
     with console.progress("Report", total=min(2 * MOST, len(result.rows))) as progress:
         return write_report(result, restorer, pairs, directory, saved, progress)

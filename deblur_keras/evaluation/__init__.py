@@ -17,6 +17,9 @@ _NAMES = {
     "model_facts": "benchmark",
     "plot_scores": "plots",
     "signed_rank_test": "significance",
+    "write_comparison_report": "report",
+    "write_detection_report": "report",
+    "write_report": "report",
 }
 
 __all__ = [
@@ -34,6 +37,9 @@ __all__ = [
     "model_facts",
     "plot_scores",
     "signed_rank_test",
+    "write_comparison_report",
+    "write_detection_report",
+    "write_report",
 ]
 
 

@@ -256,9 +256,7 @@ class Evaluation:
         lines = [f"Published, on {self.protocol.data}:"] if self.protocol.published else []
         for published in self.protocol.published:
             values = ", ".join(
-                f"{titles[name].title} {titles[name].text(value)}"
-                if name in titles
-                else f"{name} {value:.2f}"
+                f"{titles[name].title if name in titles else name} {value}"
                 for name, value in published.values.items()
             )
             note = f"; {published.note}" if published.note else ""

@@ -146,10 +146,12 @@ class DetectionEvaluation:
             row = self.rows[place]
             blurred, sharp = sets.read(by_name[row.name], self.facts["scale"])
             rows.append((row.name, row.record, (blurred, restorer(blurred), sharp)))
+        path = Path(directory) / SHEET
         if not rows:
+            path.unlink(missing_ok=True)  # of an earlier run
             return None
         sheet = detection_sheet(rows, self.judge.detector.name, confidence, overlap)
-        return images.write(Path(directory) / SHEET, sheet)
+        return images.write(path, sheet)
 
 
 def evaluate_detection(

@@ -186,7 +186,7 @@ PROTOCOLS = {
                 ),
                 Published(
                     "DeblurGAN's weights, at 1280x720",
-                    {"psnr": 25.20},
+                    {"psnr": 25.2},
                     "issue 106 of the authors' code, measured by a user",
                 ),
                 Published(

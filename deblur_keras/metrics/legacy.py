@@ -7,8 +7,8 @@ from deblur_keras.metrics.graphs import compiled
 from deblur_keras.metrics.pixels import check_channels, prepare
 
 CW_SSIM_PYSSIM_VARIANT = (
-    "CW-SSIM of pyssim (legacy; a real one-dimensional wavelet transform, widths 1 to 30, of the "
-    "grey levels row after row: near 1 for blurred images too)"
+    "CW-SSIM of pyssim before 0.7 (legacy; real one-dimensional wavelets of widths 1 to 30 over "
+    "the grey levels row after row; neither SSIM nor what CW-SSIM is elsewhere)"
 )
 
 _WIDTHS = 30
@@ -26,7 +26,8 @@ def cw_ssim_pyssim(sharp, restored, *, data_range):
     into one signal, with Mexican hats of widths w = 1 to 30, each 10 w samples long, and K = 0.01.
 
     It is the measure behind the SSIM of 0.958 that DeblurGAN reports on GoPro; the same images have
-    0.86 by `ssim`. It sees structure along rows alone, and hardly falls with blur.
+    0.86 by `ssim`. It sees structure along rows alone. Blurred GoPro photographs at the 640x360 of
+    that figure score 0.08 to 0.25 more by it than by `ssim`.
 
     Args:
         sharp: Reference images, ``(B, H, W, 3)`` or grey ``(B, H, W, 1)``, from 0 to

@@ -13,6 +13,7 @@ _FRAME = re.compile(r"(?:^|/)GroundTruth(\d+)_(\d+)_(\d+)\.png$")
 _URL = "http://people.kyb.tuebingen.mpg.de/rolfk/BenchmarkECCV2012/"
 _PAGE = "https://webdav.tuebingen.mpg.de/pixel/benchmark4camerashake/"
 
+
 def _published(stem, md5, marks):
     return archives.Published(
         file=f"{stem}.zip",

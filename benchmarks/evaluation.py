@@ -31,9 +31,10 @@ class Counted:
         self.held = []
 
     def start(self, name):
-        pass
+        """Does nothing."""
 
     def advance(self, count=1):
+        """Notes the memory."""
         self.held.append(resident())
 
 

@@ -42,6 +42,8 @@ def workplace(tmp_path, monkeypatch):
     Path("clip.mp4").touch()
     Path("mine.toml").write_text("batch = 2")
     Path("GOPRO_Large").mkdir()
+    for name in ("yolov8n.onnx", "coco.names"):
+        Path(name).touch()
     return tmp_path
 
 

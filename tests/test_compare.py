@@ -442,3 +442,13 @@ def test_models_of_one_file_name_are_told_apart_by_their_folders(tmp_path):
     assert _names(first, second) == ["a/generator", "b/generator"]
     assert _names("plain.keras", second) == ["plain", "generator"]
     assert _names(first, first) == ["generator", "generator"]
+
+
+@pytest.mark.parametrize("protocol", ["gopro", "paper-000", "paper-004", "realblur"])
+def test_every_protocol_against_a_sharp_image_can_be_compared(protocol, workplace, tmp_path):
+    models = [workplace / run / "generator.keras" for run in ("first", "second")]
+    result = run(
+        *models, "--data", workplace / "data", "--protocol", protocol, "--report", tmp_path
+    )
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "report.html").exists()

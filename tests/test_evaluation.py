@@ -126,6 +126,7 @@ def test_means_gains_and_the_worst_image():
     )
     summary = evaluation.summary()
     assert summary["psnr"] == {
+        "count": 4,
         "blurred": 25.0,
         "restored": 27.0,
         "gain": 2.0,
@@ -171,7 +172,7 @@ def test_images_below_the_window_have_no_ssim(tmp_path):
     evaluation = evaluate_pairs(lambda image: image, [pair], output=tmp_path)
     assert math.isnan(evaluation.rows[0].blurred["ssim"])
     assert evaluation.summary()["ssim"]["gain"] is None
-    assert "SSIM" not in "\n".join(evaluation.lines())
+    assert "SSIM: left out for 1 of 1 images, where it is not defined" in evaluation.lines()
     assert "- -> -" in rendered(evaluation.table())
     assert next(csv.DictReader((tmp_path / "scores.csv").open()))["ssim_gain"] == "nan"
 
@@ -384,10 +385,11 @@ def test_command_prints_the_protocol_and_the_gains_and_writes_the_reports(workpl
     assert again.exit_code == 1
     assert "exists already" in again.output
     table = (output / "scores.csv").read_text()
-    resumed = run(model, "--data", data, "-o", output, "--limit", 2, "--resume")
+    same = (model, "--data", data, "-o", output, "--save-images", "--resume")
+    resumed = run(*same, "--limit", 2)
     assert resumed.exit_code == 0, resumed.output
     assert (output / "scores.csv").read_text() == table
-    other = run(model, "--data", data, "-o", output, "--limit", 3, "--resume")
+    other = run(*same, "--limit", 3)
     assert other.exit_code == 1
     assert "pairs was 2 and is 3" in other.output
     assert run(model, "--data", data, "-o", output, "--limit", 1, "--overwrite").exit_code == 0
@@ -485,3 +487,156 @@ def test_photographs_without_a_sharp_partner(workplace, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(datasets.DatasetError, match="found no photographs"):
         unpaired.photographs(tmp_path / "empty")
+
+
+def test_a_broken_file_anywhere_costs_only_itself(workplace, tmp_path):
+    for index in range(5):
+        blurred, sharp = noisy_pair(seed=index).read()
+        images.write(tmp_path / "data" / "blur" / f"{index}.png", blurred)
+        images.write(tmp_path / "data" / "sharp" / f"{index}.png", sharp)
+    first, second, third = (tmp_path / "data" / "blur" / f"{index}.png" for index in range(3))
+    first.write_bytes(b"nope")
+    second.write_bytes(b"")
+    images.write(third, noisy_pair(height=30).read()[0])
+    result = run(workplace / "tiny.keras", "--data", tmp_path / "data")
+    assert result.exit_code == 1
+    assert "2 of 5 pairs, 31x24" in result.output
+    for name, text in (("0", "not an image"), ("1", ""), ("2", "differ in size")):
+        (line,) = (line for line in result.output.splitlines() if f"not scored: {name}: " in line)
+        assert text in line
+    with pytest.raises(datasets.DatasetError, match="cannot be read as an image"):
+        datasets.pairs(tmp_path / "data")  # training is stricter
+
+
+def test_a_figure_that_is_not_defined_leaves_the_others_alone():
+    flat = np.full((200, 220, 3), 90, "uint8")
+    pairs = [InMemory("flat", flat, flat + 9), noisy_pair("large", 200, 220), noisy_pair("small")]
+    protocol = protocols.find("gopro").with_figures(["niqe", "cw_ssim_pyssim"])
+    found = evaluate_pairs(np.copy, pairs, protocol=protocol)
+    assert not found.failures
+    summary = found.summary()
+    assert [summary[name]["count"] for name in ("psnr", "ssim", "niqe")] == [3, 3, 1]
+    assert "NIQE: left out for 2 of 3 images, where it is not defined" in found.lines()
+
+
+def test_less_is_better_is_worded_like_the_gains():
+    rows = [
+        Score("a", 9, 9, {"niqe": 6.0}, {"niqe": 5.0}),
+        Score("b", 9, 9, {"niqe": 6.0}, {"niqe": 6.5}),
+        Score("c", 9, 9, {"niqe": math.nan}, {"niqe": math.nan}),
+    ]
+    found = Evaluation(protocols.find("unpaired"), rows, {}, {})
+    assert found.summary()["improved"] == 0.5
+    assert "1 of 2 images improved by NIQE; worst gain +0.50 (b)" in found.lines()
+
+
+def test_figures_of_others_mean_nothing_under_kohlers_rules():
+    with pytest.raises(ValueError, match="ssim: the protocol kohler has its own figures"):
+        protocols.find("kohler").with_figures(["ssim", "psnr"])
+    further = protocols.find("realblur").with_figures(["mae"]).figures[-1]
+    assert further.variant.endswith("before the registration")
+
+
+def test_a_run_is_not_continued_on_other_files(workplace, tmp_path):
+    for index in range(3):
+        blurred, sharp = noisy_pair(seed=index).read()
+        images.write(tmp_path / "data" / "blur" / f"{index}.png", blurred)
+        images.write(tmp_path / "data" / "sharp" / f"{index}.png", sharp)
+    given = (workplace / "tiny.keras", "--data", tmp_path / "data", "-o", tmp_path / "out")
+    assert run(*given).exit_code == 0
+    assert run(*given, "--resume").exit_code == 0
+    images.write(tmp_path / "data" / "blur" / "1.png", noisy_pair(seed=9).read()[0])
+    changed = run(*given, "--resume")
+    assert changed.exit_code == 1
+    assert "files_sha256 was" in changed.output
+    other = run(*given, "--resume", "--protocol", "paper-000")
+    assert other.exit_code == 1
+    assert "protocol was 'gopro'" in other.output
+    saved = run(*given, "--overwrite", "--save-images")
+    assert saved.exit_code == 0, saved.output
+    assert len(list((tmp_path / "out" / "restored").iterdir())) == 3
+    fewer = run(*given, "--resume")
+    assert "save_images was True and is False" in fewer.output
+
+
+def test_nothing_of_an_earlier_run_stands_beside_the_new_one(workplace, tmp_path):
+    given = (workplace / "tiny.keras", "--data", workplace / "data")
+    first = run(*given, "--report", tmp_path, "--save-images")
+    assert first.exit_code == 0, first.output
+    mine = tmp_path / "restored" / "mine.png"
+    mine.write_bytes(b"of somebody else")
+    again = run(*given, "-o", tmp_path, "--overwrite", "--protocol", "paper-000", "--limit", "2")
+    assert again.exit_code == 0, again.output
+    left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    assert left == ["mine.png", "run.json", "scores.csv", "summary.json"]
+
+
+def test_a_picture_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch):
+    pairs = [noisy_pair(str(index), seed=index) for index in range(9)]
+    write = images.write
+
+    def full(path, image, quality=95):
+        if path.stem == "6":
+            raise images.ImageError(f"{path}: cannot be written: No space left on device")
+        return write(path, image, quality)
+
+    monkeypatch.setattr(images, "write", full)
+    with pytest.raises(OSError, match="No space left on device; the run can be continued"):
+        evaluate_pairs(np.copy, pairs, tmp_path, save_images=True)
+    monkeypatch.undo()
+    found = evaluate_pairs(np.copy, pairs, tmp_path, save_images=True, resume=True)
+    assert len(found.rows) == len(list((tmp_path / "restored").iterdir())) == 9
+
+
+def test_a_damaged_table_is_named(tmp_path):
+    pairs = [noisy_pair("a"), noisy_pair("b")]
+    evaluate_pairs(np.copy, pairs, tmp_path)
+    table = tmp_path / "scores.csv"
+    whole = table.read_text()
+    for text, words in (
+        (whole.replace("a,31", "a,x"), "the line of a is damaged"),
+        (whole.encode().replace(b"31", b"\xff").decode("latin-1"), "damaged"),
+    ):
+        table.write_bytes(text.encode("latin-1"))
+        with pytest.raises(JournalError, match=r"scores\.csv.*" + words):
+            evaluate_pairs(np.copy, pairs, tmp_path, resume=True)
+
+
+def test_options_that_would_be_ignored_are_refused(workplace, tmp_path):
+    model, data = workplace / "tiny.keras", ("--data", workplace / "data")
+    for arguments, text in (
+        ((model, *data, "--seed", "3"), "--seed is that of --restore-with-dropout"),
+        ((model, *data, "--iou", "0.4"), "--iou belongs to --protocol detection"),
+        ((model, model, "--compare", *data, "--confidence", "0.3"), "--confidence is of one model"),
+        ((model, model, "--compare", *data, "--seed", "3"), "--seed is of one model"),
+        ((model, *data, "--protocol", "detection", "--figure", "niqe"), "--figure is of pixels"),
+        ((model, model, "--compare", *data, "--protocol", "detection"), "one model at a time"),
+        ((model, model, "--compare", *data, "--protocol", "unpaired"), "one model at a time"),
+        ((model, *data, "--halved", "--scale", "0.7"), "--halved is --scale 0.5"),
+        ((model, *data, "--resume", "--overwrite", "-o", tmp_path), "give one of them"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 2, result.output
+        assert text in result.output
+
+
+def test_interrupted_it_says_how_to_go_on(workplace, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("deblur_keras.evaluation.evaluate_pairs", interrupted)
+    result = run(workplace / "tiny.keras", "--data", workplace / "data", "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "the same command with --resume continues" in result.output
+
+
+def test_results_inside_the_photographs_are_not_scored(workplace, tmp_path):
+    for name in ("one", "two"):
+        noise = np.random.default_rng(0).integers(0, 256, (200, 210, 3)).astype("uint8")
+        images.write(tmp_path / f"{name}.png", noise)
+    given = (workplace / "tiny.keras", "--data", tmp_path, "--protocol", "unpaired")
+    given += ("-o", tmp_path / "out", "--save-images")
+    assert run(*given).exit_code == 0
+    again = run(*given, "--resume")
+    assert again.exit_code == 0, again.output
+    assert "2 of 2 photographs" in again.output

@@ -191,7 +191,7 @@ def test_published_figures_stand_beside_with_what_they_were_measured_on(tmp_path
     found = page.row("DeblurGAN's weights, at 640x360")
     assert found[1:4] == ["28.125", "0.856", ""]
     assert "issue 111" in found[-1]
-    assert "0.956 with pyssim's SSIM" in found[-1]
+    assert "pyssim, whose CW-SSIM of the same images is 0.956" in found[-1]
     assert (
         "measured by others, on GoPro's test set, 1111 pairs; this run scored 2 pairs of photos at "
         "60x40. Unless these are the same images, at the same size and by the same variant of the "

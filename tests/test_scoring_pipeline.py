@@ -169,3 +169,35 @@ def test_warm_up_takes_the_first_image_that_can_be_read():
     assert seconds >= 0
     assert pipeline.warm_up(same, pairs(2), broken_read) is None
     assert pipeline.warm_up(lambda image: 1 / 0, pairs(3), read) is None
+
+
+def test_work_that_takes_long_ends_when_the_run_is_left():
+    ended = threading.Event()
+
+    def long_score(pair, sharp, blurred, restored):
+        try:
+            for _ in range(1000):
+                pipeline.check_stop()
+                time.sleep(0.01)
+        except pipeline.Stopped:
+            ended.set()
+            raise
+
+    def interrupted(image):
+        if image[0, 0, 0] == 1:
+            raise KeyboardInterrupt
+        return image
+
+    steps = pipeline.restored_and_scored(interrupted, pairs(9), read, long_score, alone=0)
+    with pytest.raises(KeyboardInterrupt):
+        list(steps)
+    assert ended.wait(2)
+
+
+def test_what_cannot_be_written_ends_the_run():
+    def full(pair, sharp, blurred, restored):
+        raise pipeline.WriteError("no space left")
+
+    for alone in (0, None):
+        with pytest.raises(OSError, match="no space left"):
+            list(pipeline.restored_and_scored(same, pairs(9), read, full, alone=alone))

@@ -54,7 +54,7 @@ def main():
         deblur-keras deblur photo.jpg
         deblur-keras deblur holiday/ -o restored/
         deblur-keras train --data pairs/ -o runs/first
-        deblur-keras evaluate runs/first/generator.keras pairs/
+        deblur-keras evaluate runs/first/generator.keras --data pairs/
 
     `deblur-keras COMMAND --help` explains one command.
     """  # noqa: D301 - click wants the real \b

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from deblur_keras.cli.pairs import chosen, pair_options, tell_failures
+from deblur_keras.cli.pairs import DETECTION, chosen, pair_options, tell_failures
 
 
 @click.command()
@@ -60,8 +60,12 @@ def run(first, second, output, report, overwrite, **options):
     if report is not None and output is not None and report.resolve() != output.resolve():
         raise click.UsageError("--report DIR writes all that -o does: give one of them.")
     output = report or output
+    if options["protocol"] in (DETECTION, "unpaired"):
+        raise click.UsageError(
+            f"--protocol {options['protocol']} scores one model at a time, with evaluate; compare "
+            "needs figures against a sharp image."
+        )
     console.import_tensorflow()
-    from deblur_keras import datasets, images
     from deblur_keras.evaluation import comparison, model_facts, outcomes
     from deblur_keras.restorer import ModelError, Restorer
 
@@ -72,7 +76,7 @@ def run(first, second, output, report, overwrite, **options):
                     f"{output / name} exists already; choose another folder, or add --overwrite."
                 )
     try:
-        what = chosen(**options)
+        what = chosen(**options, output=output)
         restorers = [Restorer(model) for model in (first, second)]
         facts = {
             **what.facts,
@@ -90,7 +94,8 @@ def run(first, second, output, report, overwrite, **options):
                 protocol=what.protocol,
                 facts=facts,
             )
-    except (datasets.DatasetError, images.ImageError, ModelError, ImportError, OSError) as error:
+    # DatasetError and ImageError are ValueErrors
+    except (ModelError, ImportError, OSError, ValueError) as error:
         raise console.fail(error) from error
 
     for line in result.protocol_lines():

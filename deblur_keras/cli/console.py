@@ -170,16 +170,24 @@ class Progress:
         self.description = description
         self.total = total
         self.done = 0
+        self._began = False
+        self._before = 0  # done before this run, and in no time
         self._bar, self._task = bar, task
         self._started = self._printed = time.monotonic()
 
     def start(self, name):
         """Shows the name of the item that is being worked on."""
+        self._began = True
         self._bar.update(self._task, item=printable(name))
 
     def advance(self, count=1):
-        """Counts items as done and brings the time left up to date."""
+        """Counts items as done and brings the time left up to date.
+
+        Those counted before the first `start` were done by an earlier run.
+        """
         self.done += count
+        if not self._began:
+            self._before = self.done
         now = time.monotonic()
         left = self._left(now)
         self._bar.update(self._task, completed=self.done, left=left)
@@ -192,9 +200,10 @@ class Progress:
         self._bar.console.print(printable(message), markup=False, soft_wrap=True)
 
     def _left(self, now):
-        if not self.done or self.done >= self.total:
+        done = self.done - self._before
+        if not done or self.done >= self.total:
             return ""
-        return f"{duration((now - self._started) / self.done * (self.total - self.done))} left"
+        return f"{duration((now - self._started) / done * (self.total - self.done))} left"
 
 
 @contextlib.contextmanager

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from deblur_keras.cli.pairs import given
+
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _NAMES = ("detector", "labels", "boxes", "confidence", "iou", "detector_settings")
 _OPTIONS = (
@@ -76,19 +78,18 @@ def taken(options):
     return {name: options.pop(name) for name in _NAMES}
 
 
-def refuse(options):
+def refuse(context):
     """Refuses options of the protocol where another one is in use.
 
     Args:
-        options: dictionary of `taken`.
+        context: click's context.
 
     Raises:
         UsageError: one of them was given.
     """
-    for name in ("detector", "labels", "boxes", "detector_settings"):
-        if options[name]:
-            option = "--detector-set" if name == "detector_settings" else f"--{name}"
-            raise click.UsageError(f"{option} belongs to --protocol detection: add that.")
+    wrong = given(context, *_NAMES)
+    if wrong:
+        raise click.UsageError(f"{wrong[0]} belongs to --protocol detection: add that.")
 
 
 def make_judge(options, scale):

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from deblur_keras.cli import detection
-from deblur_keras.cli.pairs import DETECTION, chosen, pair_options, tell_failures
+from deblur_keras.cli.pairs import DETECTION, chosen, given, pair_options, tell_failures
 
 
 @click.command()
@@ -39,7 +39,9 @@ from deblur_keras.cli.pairs import DETECTION, chosen, pair_options, tell_failure
 )
 @detection.detection_options
 @click.option("--compare", is_flag=True, help="Compare two models, as deblur-keras compare does.")
+@click.pass_context
 def evaluate(
+    context,
     models,
     output,
     report,
@@ -82,10 +84,13 @@ def evaluate(
     if compare:
         from deblur_keras.cli.compare import run
 
-        detection.refuse(judging)
-        _refuse_with_compare(
-            save_images=save_images, resume=resume, restore_with_dropout=restore_with_dropout
+        wrong = given(
+            context,
+            *("save_images", "resume", "restore_with_dropout", "seed"),
+            *judging,
         )
+        if wrong:
+            raise click.UsageError(f"{wrong[0]} is of one model; it does not go with --compare.")
         if len(models) != 2:
             raise click.UsageError(f"--compare takes two models; got {len(models)}.")
         run(*models, output=output, report=report, overwrite=overwrite, **options)
@@ -96,7 +101,9 @@ def evaluate(
     output = _checked_output(output, report, save_images, resume, overwrite)
     by_detector = options["protocol"] == DETECTION
     if not by_detector:
-        detection.refuse(judging)
+        detection.refuse(context)
+    if not restore_with_dropout and given(context, "seed"):
+        raise click.UsageError("--seed is that of --restore-with-dropout: add that.")
 
     from deblur_keras.cli import console
 
@@ -106,9 +113,9 @@ def evaluate(
     from deblur_keras.restorer import ModelError, Restorer
 
     try:
-        what = chosen(**options)
+        what = chosen(**options, output=output)
         restorer = Restorer(model, restore_with_dropout, seed if restore_with_dropout else None)
-        given = {
+        how = {
             "facts": {
                 **what.facts,
                 **evaluation.model_facts(model),
@@ -124,11 +131,11 @@ def evaluate(
         if by_detector:
             judge = detection.make_judge(judging, what.scale)
             with console.progress("Judging", total=len(what.pairs)) as progress:
-                result = evaluate_detection(restorer, what.pairs, judge, progress=progress, **given)
+                result = evaluate_detection(restorer, what.pairs, judge, progress=progress, **how)
         else:
             with console.progress("Scoring", total=len(what.pairs)) as progress:
                 result = evaluation.evaluate_pairs(
-                    restorer, what.pairs, progress=progress, protocol=what.protocol, **given
+                    restorer, what.pairs, progress=progress, protocol=what.protocol, **how
                 )
         _show(result)
         if output is not None and result.rows and by_detector:
@@ -138,6 +145,9 @@ def evaluate(
             click.echo(console.printable(f"report: {page}"))
         elif output is not None:
             click.echo(console.printable(f"written to {output}"))
+    except KeyboardInterrupt:
+        hint = "" if output is None else "; the same command with --resume continues"
+        raise console.fail(f"Interrupted{hint}.") from None
     # DatasetError, ImageError, JournalError and DetectionError are ValueErrors
     except (ModelError, ImportError, OSError, ValueError) as error:
         raise console.fail(error) from error
@@ -177,13 +187,6 @@ def _report(result, restorer, pairs, directory, save_images, by_detector):
     saved = directory / "restored" if save_images else None
     with console.progress("Report", total=min(2 * MOST, len(result.rows))) as progress:
         return write_report(result, restorer, pairs, directory, saved, progress)
-
-
-def _refuse_with_compare(**given):
-    for name, value in given.items():
-        if value:
-            option = "--" + name.replace("_", "-")
-            raise click.UsageError(f"{option} is of one model; it does not go with --compare.")
 
 
 def _show(result):

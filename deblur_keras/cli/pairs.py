@@ -113,7 +113,7 @@ class Chosen:
 
     Attributes:
         pairs: list of `datasets.Pair`, or of what stands for them.
-        protocol: `evaluation.Protocol`.
+        protocol: `evaluation.Protocol`; None for detection, which scores no pixels.
         scale: factor in (0, 1].
         facts: dictionary for the report.
     """
@@ -124,7 +124,7 @@ class Chosen:
     facts: dict
 
 
-def chosen(data, protocol, figures, split, blur, scale, halved, limit):
+def chosen(data, protocol, figures, split, blur, scale, halved, limit, output=None):
     """Finds what the options mean.
 
     Args:
@@ -136,13 +136,14 @@ def chosen(data, protocol, figures, split, blur, scale, halved, limit):
         scale: factor; None is 1.
         halved: whether the factor is 0.5.
         limit: how many pairs at most, spread evenly; None takes as many as the protocol.
+        output: folder of the results, in which no photographs are looked for; or None.
 
     Returns:
         `Chosen`.
 
     Raises:
         DatasetError: see `datasets.pairs`; or the protocol does not fit the data.
-        UsageError: ``scale`` and ``halved`` contradict each other.
+        UsageError: two options contradict each other.
     """
     from deblur_keras import datasets
     from deblur_keras.evaluation import protocols, unpaired
@@ -150,22 +151,55 @@ def chosen(data, protocol, figures, split, blur, scale, halved, limit):
     if halved and scale not in (None, 0.5):
         raise click.UsageError(f"--halved is --scale 0.5; got --scale {scale:g} beside it.")
     scale = 0.5 if halved else scale or 1.0
-    try:
-        if protocol == DETECTION:
-            protocol = "gopro"  # of which the pairs alone are used
-        protocol = protocols.find(protocol or protocols.usual(data)).with_figures(figures)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    if not protocol.paired:
-        found = unpaired.photographs(data if split is None else Path(data) / split)
+    if protocol == DETECTION:
+        if figures:
+            raise click.UsageError(
+                "--figure is of pixels; it does not go with --protocol detection."
+            )
+        protocol = None
+    else:
+        try:
+            protocol = protocols.find(protocol or protocols.usual(data)).with_figures(figures)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+    if protocol is not None and not protocol.paired:
+        found = unpaired.photographs(data if split is None else Path(data) / split, output)
         return Chosen(spread(found, limit), protocol, scale, {"data": data, "split": split})
     if split is None and "test" in datasets.splits(data, blur):
         split = "test"
-    pairs = spread(datasets.pairs(data, split=split, blur=blur), limit or protocol.images)
-    if protocol.check is not None:
+    # Not `datasets.pairs`, which is as strict as training: a broken file costs its own score alone.
+    pairs = datasets.catalog.search(data, split, blur, problem=_raise_unless_unreadable)
+    datasets.layouts.check_distinct(pairs, strict=False)
+    pairs = spread(pairs, limit or (protocol.images if protocol else None))
+    if protocol is not None and protocol.check is not None:
         protocol.check(pairs, scale)
     facts = {"data": data, "split": split, "blur": blur}
     return Chosen(pairs, protocol, scale, facts)
+
+
+def _raise_unless_unreadable(kind, message, paths):
+    from deblur_keras.datasets import DatasetError
+
+    if kind != "unreadable":
+        raise DatasetError(message)
+
+
+def given(context, *names):
+    """Names the options that were given on the command line, and not left at their defaults.
+
+    Args:
+        context: click's context.
+        names: names of parameters.
+
+    Returns:
+        List of options, such as ``"--seed"``.
+    """
+    typed = click.core.ParameterSource.COMMANDLINE
+    return [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name in names and context.get_parameter_source(parameter.name) is typed
+    ]
 
 
 def tell_failures(failures, total):

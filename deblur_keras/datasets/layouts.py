@@ -335,18 +335,29 @@ def _check_sizes(found):
         raise DatasetError(_size_message(wrong, len(whole)))
 
 
-def check_distinct(found):
-    """Raises when both sides are the same files, or the sampled pairs have the same pixels."""
+def check_distinct(found, strict=True):
+    """Raises when both sides are the same files, or the sampled pairs have the same pixels.
+
+    Unless ``strict``, sampled pairs that cannot be read are passed over.
+    """
     for pair in found:
         if isinstance(pair, Pair) and not pair.side_by_side and pair.blurred.samefile(pair.sharp):
             raise DatasetError(f"{pair.blurred} and {pair.sharp} are the same file")
-    sample = _sample(found)
-    if found and all(np.array_equal(*pair.read()) for pair in sample):
+    sample = [pair for pair in _sample(found) if strict or _is_readable(pair)] if found else []
+    if sample and all(np.array_equal(*pair.read()) for pair in sample):
         raise DatasetError(
             f"the blurred and the sharp image are the same, pixel by pixel, in all {len(sample)}"
             f" pairs looked at, such as {sample[0].name}: a network would learn to change nothing."
             " Is one side a copy of the other?"
         )
+
+
+def _is_readable(pair):
+    try:
+        pair.read()
+    except (images.ImageError, DatasetError):
+        return False
+    return True
 
 
 def _header_size(path):

@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from deblur_keras import images
+from deblur_keras.evaluation.results import improvement
 
 MOST = 5
 """Images to show of the best, and of the worst."""
@@ -42,20 +43,6 @@ class Example:
     def is_whole(self):
         """Whether the part is the whole image."""
         return self.crops["blurred"].shape == self.sides["blurred"].shape
-
-
-def improvement(row, figure):
-    """Tells by how much restoring made an image better, whichever way the figure points.
-
-    Args:
-        row: A `Score`.
-        figure: A `Figure` that it has.
-
-    Returns:
-        A float, positive for the better; infinite where one side equals the sharp image, NaN where
-        the image is too small for the figure.
-    """
-    return row.gain(figure.name) * (1 if figure.higher_is_better else -1)
 
 
 def measured(result):

@@ -20,7 +20,8 @@ class Figure:
         variant: The sentence that is printed beside the numbers: two figures of one name compare
             only if this is the same.
         measure: Function ``(sharp, image) -> float`` of two uint8 RGB images ``(H, W, 3)``.
-        least: Height and width in pixels that it needs; it is NaN for smaller images.
+        least: Height and width in pixels that it needs; below, and wherever else it is not
+            defined, it is NaN.
     """
 
     name: str
@@ -40,11 +41,14 @@ class Figure:
             image: uint8 RGB image, of the same shape.
 
         Returns:
-            A float; NaN for an image below `least` pixels.
+            A float; NaN where the figure is not defined.
         """
         if min(image.shape[:2]) < self.least:
             return math.nan
-        return self.measure(sharp, image)
+        try:
+            return self.measure(sharp, image)
+        except ValueError:  # the image is whole, but has too few pixels, or nothing on them
+            return math.nan
 
     def text(self, value, signed=False):
         """Formats a value without its unit, a dash for None.
@@ -56,9 +60,14 @@ class Figure:
         return "-" if value is None else format(value, ("+" if signed else "") + self.form)
 
     @property
+    def short_unit(self):
+        """The unit where it is short enough to stand beside a number, else nothing."""
+        return self.unit if len(self.unit) == 2 else ""
+
+    @property
     def heading(self):
         """Title and unit for the head of a column, such as ``"PSNR, dB"``."""
-        return f"{self.title}, {self.unit}" if len(self.unit) == 2 else self.title
+        return f"{self.title}, {self.short_unit}" if self.short_unit else self.title
 
 
 def _of_metric(function):
@@ -104,7 +113,6 @@ FIGURES = {
         Figure(
             *("niqe", "NIQE", "", False, ".2f", metrics.NIQE_VARIANT),
             lambda sharp, image: metrics.niqe(image),
-            least=2 * metrics.NIQE_BLOCK,
         ),
     )
 }

@@ -49,10 +49,11 @@ class Journal:
         self.columns = tuple(columns)
         self.rows = {}
         facts = json.loads(json.dumps(facts, default=str))
-        if resume and self.path.exists():
-            self._check(facts)
-            self.rows = self._read()
         run = self.path.with_name(RUN)
+        if resume and (self.path.exists() or run.exists()):
+            self._check(facts)
+        if resume and self.path.exists():
+            self.rows = self._read()
         images.write_bytes(run, (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode())
         # Rewritten whole: the last line may have been cut off.
         with images.atomic_path(self.path) as temporary:
@@ -89,8 +90,13 @@ class Journal:
         return text.getvalue()
 
     def _read(self):
-        with self.path.open(encoding="utf-8", newline="") as file:
-            text = file.read()
+        try:
+            with self.path.open(encoding="utf-8", newline="") as file:
+                text = file.read()
+        except UnicodeDecodeError as error:
+            raise JournalError(
+                f"{self.path}: damaged ({error}); start anew in another folder"
+            ) from error
         whole = text[: text.rfind("\n") + 1]  # a line without its end was cut off
         lines = list(csv.reader(io.StringIO(whole)))
         if lines and tuple(lines[0]) != self.columns:
@@ -105,6 +111,8 @@ class Journal:
         run = self.path.with_name(RUN)
         try:
             before = json.loads(run.read_text(encoding="utf-8"))
+            if not isinstance(before, dict):
+                raise ValueError("expected a table of facts")
         except (OSError, ValueError) as error:
             raise JournalError(
                 f"{run}: cannot be read ({error}), so it is not known how {self.path.name} came "

@@ -10,6 +10,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import os
+import threading
 import time
 from typing import Any
 
@@ -19,6 +20,28 @@ TIMED_ALONE = 5
 """Images that are restored with nothing else at work, for the seconds an image takes."""
 
 _READ_AHEAD = 2  # images
+_here = threading.local()  # .stop: the event of the run that this thread works for
+
+
+class Stopped(Exception):
+    """Ends a piece of work that nobody waits for any more."""
+
+
+class WriteError(OSError):
+    """Says that a result could not be written, which ends the run: so would all others."""
+
+
+def check_stop():
+    """Raises if the run that this thread works for has been left: for work that takes long.
+
+    Raises:
+        Stopped: It has.
+    """
+    stop = getattr(_here, "stop", None)
+    if stop is not None and stop.is_set():
+        raise Stopped
+
+
 _WORKERS = 2  # for scoring; more only hold more images in memory
 
 
@@ -60,6 +83,9 @@ def restored_and_scored(restorer, pairs, read, score, alone=TIMED_ALONE, progres
         `Done`, one a pair. Whatever is wrong with one pair (unreadable, too large for the memory)
         costs only itself.
 
+    Raises:
+        WriteError: ``score`` raised it.
+
     Example:
         >>> import collections
         >>> import numpy as np
@@ -86,12 +112,14 @@ def restored_and_scored(restorer, pairs, read, score, alone=TIMED_ALONE, progres
         return
 
     workers = min(_WORKERS, os.cpu_count() or 1)
+    stop = threading.Event()
     with contextlib.ExitStack() as stack:
         readers = stack.enter_context(concurrent.futures.ThreadPoolExecutor(1, "read"))
         scorers = stack.enter_context(concurrent.futures.ThreadPoolExecutor(workers, "score"))
         # Left early, by an error or by Ctrl-C, nothing is begun any more.
         for pool in (readers, scorers):
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+        stack.callback(stop.set)
         ahead, behind = collections.deque(), collections.deque()
         waiting = iter(pairs[alone:])
 
@@ -110,7 +138,7 @@ def restored_and_scored(restorer, pairs, read, score, alone=TIMED_ALONE, progres
                 look_ahead()
                 done, images = _restored(restorer, pair, reading.result)
                 done = dataclasses.replace(done, seconds=None)
-                behind.append(scorers.submit(_scored, score, done, images))
+                behind.append(scorers.submit(_scored, score, done, images, stop))
             while behind and (not ahead or len(behind) > workers or behind[0].done()):
                 yield behind.popleft().result()
                 if progress is not None:
@@ -159,12 +187,15 @@ def _restored(restorer, pair, read):
     return Done(pair, size=size, seconds=seconds), (sharp, blurred, restored)
 
 
-def _scored(score, done, images):
+def _scored(score, done, images, stop=None):
     """Returns `Done` with its result."""
     if images is None:
         return done
+    _here.stop = stop
     try:
         return dataclasses.replace(done, result=score(done.pair, *images))
+    except (Stopped, WriteError):
+        raise
     except Exception as error:
         return dataclasses.replace(done, error=_text(error))
 

@@ -50,6 +50,8 @@ class Protocol:
         check: Function ``(pairs, scale)`` that raises `DatasetError` for data that the protocol
             cannot score, or None.
         paired: Whether there are sharp partners; without, ``sharp`` is None.
+        further: What is to be said of further figures, which are measured between the images as
+            they are; None where they would mean nothing.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Protocol:
     measure: Callable | None = None
     check: Callable | None = None
     paired: bool = True
+    further: str | None = ""
 
     def score(self, pair, sharp, blurred, restored):
         """Measures one image, and the blurred input in the same way.
@@ -120,6 +123,14 @@ class Protocol:
         more = tuple(FIGURES[name] for name in dict.fromkeys(names) if name not in mine)
         if not more:
             return self
+        if self.further is None:
+            raise ValueError(
+                f"{', '.join(figure.name for figure in more)}: the protocol {self.name} has its"
+                f" own figures, {', '.join(sorted(mine))}; others mean nothing by its rules"
+            )
+        more = tuple(
+            dataclasses.replace(figure, variant=figure.variant + self.further) for figure in more
+        )
 
         def measure(pair, sharp, blurred, restored):
             found = self.score(pair, sharp, blurred, restored)
@@ -167,6 +178,9 @@ _REGISTERED = Figure(
 )
 
 
+_DENSE = 'Zhang and Wang, "Motion deblurring method based on Improved DeblurGAN", table 1'
+_UNPAIRED = "Wang and Qiang, table I"
+_BCE = 'Li, "Generative Adversarial Network on Motion-Blur Image Restoration", table 3'
 _WHOLE = "whole images, each by itself, the restored one rounded to uint8 as on disk"
 
 PROTOCOLS = {
@@ -181,24 +195,24 @@ PROTOCOLS = {
                 Published(
                     "DeblurGAN",
                     {"psnr": 28.7},
-                    "DeblurGAN, table 1",
-                    "size unstated; its SSIM of 0.958 is pyssim's complex-wavelet one",
+                    "Kupyn et al., CVPR 2018, section 5",
+                    "size unstated; its SSIM of 0.958 is pyssim's CW-SSIM",
                 ),
                 Published(
                     "DeblurGAN's weights, at 1280x720",
                     {"psnr": 25.2},
-                    "issue 106 of the authors' code, measured by a user",
+                    "issue 106 of KupynOrest/DeblurGAN, measured by a user",
                 ),
                 Published(
                     "DeblurGAN's weights, at 640x360",
                     {"psnr": 28.125, "ssim": 0.856},
-                    "issue 111 of the authors' code, measured by a user",
-                    "the same images score 0.956 with pyssim's SSIM",
+                    "issue 111 of KupynOrest/DeblurGAN, measured by a user",
+                    "by pyssim, whose CW-SSIM of the same images is 0.956",
                 ),
                 Published(
                     "dense separable generator",
                     {"psnr": 27.19, "ssim": 0.82},
-                    "the dense separable paper, table 1",
+                    _DENSE,
                     "size and SSIM unstated; 26.38 and 0.73 for DeblurGAN",
                 ),
             ),
@@ -213,6 +227,7 @@ PROTOCOLS = {
             data="Koehler's 48 shots",
             measure=_kohler,
             check=_check_kohler,
+            further=None,
         ),
         Protocol(
             "realblur",
@@ -221,6 +236,7 @@ PROTOCOLS = {
             realblur.RULES,
             data="RealBlur's test sets, 980 pairs each",
             measure=_realblur,
+            further=", before the registration",
         ),
         Protocol(
             "paper-000",
@@ -228,8 +244,8 @@ PROTOCOLS = {
             _figures("ssim", "mse"),
             (_WHOLE, "216 images, spread evenly over the set, or all if there are fewer"),
             (
-                Published("DeblurGAN", {"ssim": 0.737, "mse": 667.3}, "table I"),
-                Published("CycleGAN", {"ssim": 0.784, "mse": 565.7}, "table I"),
+                Published("DeblurGAN", {"ssim": 0.737, "mse": 667.3}, _UNPAIRED),
+                Published("CycleGAN", {"ssim": 0.784, "mse": 565.7}, _UNPAIRED),
             ),
             data="216 images of GoPro's light version",
             images=216,
@@ -243,18 +259,18 @@ PROTOCOLS = {
                 Published(
                     "GAN with a BCE discriminator, mean",
                     {"psnr": 29.1644, "ssim": 0.7459, "seconds": 4.6921},
-                    "its table 3",
+                    _BCE,
                     "on a laptop (1.4 GHz, four cores)",
                 ),
                 Published(
                     "the same, highest",
                     {"psnr": 30.7574, "ssim": 0.7995, "seconds": 5.51},
-                    "its table 3",
+                    _BCE,
                 ),
                 Published(
                     "the same, lowest",
                     {"psnr": 26.4420, "ssim": 0.6499, "seconds": 4.1807},
-                    "its table 3",
+                    _BCE,
                 ),
             ),
             data="GoPro's light version",

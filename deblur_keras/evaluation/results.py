@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 from deblur_keras import images
 from deblur_keras.evaluation.journal import plain
 from deblur_keras.evaluation.protocols import Protocol
+from deblur_keras.evaluation.sets import TABLES
 
-SCORES, SUMMARY = "scores.csv", "summary.json"
+SCORES, SUMMARY = TABLES[0], "summary.json"
 """Names of the files that `evaluate_pairs` writes."""
 
 _MOST_ROWS = 40  # above which `Evaluation.table` has a line per scene, not per image
@@ -83,13 +84,14 @@ class Evaluation:
 
         Returns:
             Dictionary: ``count``, ``failed``; for each figure of the protocol a dictionary of
-            ``blurred``, ``restored`` and ``gain`` (restored minus blurred), which are means, and of
-            ``lowest`` and ``highest``, each ``blurred`` and ``restored``; ``improved``, the share
-            of images whose first figure became better; ``worst_gain``, the least change for the
-            better in that figure, and ``worst_image``; ``exact_blurred``, ``exact_restored``;
-            ``seconds``, a dictionary of ``median``, ``mean``, ``lowest``, ``highest`` and
-            ``images``, of the images that were restored with nothing else at work. Figures without
-            any image behind them are None.
+            ``count``, the images it was averaged over, ``blurred``, ``restored`` and ``gain``
+            (restored minus blurred), which are means, and of ``lowest`` and ``highest``, each
+            ``blurred`` and ``restored``; ``improved``, the share of the images that have the first
+            figure in which it became better; ``worst_gain``, the least change for the better in
+            that figure, and ``worst_image``; ``exact_blurred``, ``exact_restored``; ``seconds``, a
+            dictionary of ``median``, ``mean``, ``lowest``, ``highest`` and ``images``, of the
+            images that were restored with nothing else at work. Figures without any image behind
+            them are None.
 
         Example:
             >>> from deblur_keras.evaluation import protocols
@@ -99,10 +101,13 @@ class Evaluation:
             (0.25, 326.0, 1.0)
         """
         leading = self.protocol.figures[0]
-        sign = 1 if leading.higher_is_better else -1
-        gains = [(sign * row.gain(leading.name), row.name) for row in _measured(self.rows, leading)]
+        gains = [(improvement(row, leading), row.name) for row in _measured(self.rows, leading)]
         worst = min(gains, default=(None, None))
-        better = [sign * row.gain(leading.name) > 0 for row in self.rows]
+        better = [
+            improvement(row, leading) > 0
+            for row in self.rows
+            if not math.isnan(row.restored[leading.name])
+        ]
         psnr = [
             (math.isinf(row.blurred["psnr"]), math.isinf(row.restored["psnr"]))
             for row in self.rows
@@ -180,7 +185,8 @@ class Evaluation:
             if timed:
                 median = means["seconds"]["median"]
                 cells.append("-" if median is None else f"{median:.2f}")
-            table.add_row(Text(f"{name} ({len(rows)})" if by_scene else name), *cells)
+            shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+            table.add_row(Text(f"{shown} ({len(rows)})" if by_scene else shown), *cells)
         return table
 
     def lines(self):
@@ -195,14 +201,23 @@ class Evaluation:
         for figure in self.protocol.figures:
             lines += _figure_lines(figure, summary[figure.name], self.protocol.extremes)
         leading = self.protocol.figures[0]
-        count = summary["count"]
-        line = f"{round(summary['improved'] * count)} of {count} images improved by {leading.title}"
-        if summary["worst_image"] is not None:
-            worst = " ".join(
-                filter(None, [leading.text(summary["worst_gain"], signed=True), leading.unit])
-            )
-            line += f"; worst gain {worst} ({summary['worst_image']})"
-        lines.append(line)
+        count = sum(not math.isnan(row.restored[leading.name]) for row in self.rows)
+        if count:
+            improved = round(summary["improved"] * count)
+            line = f"{improved} of {count} images improved by {leading.title}"
+            if summary["worst_image"] is not None:
+                # shown as the gains are, which fall where less is better
+                gain = summary["worst_gain"] * (1 if leading.higher_is_better else -1)
+                worst = " ".join(filter(None, [leading.text(gain, signed=True), leading.unit]))
+                line += f"; worst gain {worst} ({summary['worst_image']})"
+            lines.append(line)
+        for figure in self.protocol.figures:
+            without = sum(math.isnan(row.restored[figure.name]) for row in self.rows)
+            if without:
+                lines.append(
+                    f"{figure.title}: left out for {without} of {summary['count']} images, where "
+                    "it is not defined"
+                )
         if summary["exact_blurred"] or summary["exact_restored"]:
             lines.append(
                 f"equal to the sharp image, and left out of the mean PSNR: "
@@ -285,6 +300,20 @@ class Evaluation:
         return path
 
 
+def improvement(score, figure):
+    """Tells by how much restoring made an image better, whichever way the figure points.
+
+    Args:
+        score: A `Score`.
+        figure: A `Figure` that it has.
+
+    Returns:
+        A float, positive for the better; infinite where one side equals the sharp image, NaN where
+        the figure is not defined.
+    """
+    return score.gain(figure.name) * (1 if figure.higher_is_better else -1)
+
+
 def columns(protocol):
     """Names the columns of ``scores.csv``.
 
@@ -345,13 +374,13 @@ def _statistics(rows, name):
         title: {side: pick(values, default=None) for side, values in sides.items()}
         for title, pick in (("lowest", min), ("highest", max))
     }
-    return {**means, "gain": gain, **extremes}
+    return {"count": len(rows), **means, "gain": gain, **extremes}
 
 
 def _figure_lines(figure, found, extremes):
     if found["gain"] is None:
         return []
-    unit = f" {figure.unit}" if len(figure.unit) == 2 else ""  # a long one is in the variant
+    unit = f" {figure.short_unit}" if figure.short_unit else ""  # a long one is in the variant
     gain = figure.text(found["gain"], signed=True)
     before, after = (figure.text(found[side]) for side in ("blurred", "restored"))
     lines = [f"{figure.title:4} {before} -> {after}{unit} ({gain}{unit})"]

@@ -1,8 +1,11 @@
 """Goes through a set of pairs once, whatever is measured: conditions, table, faults, pictures."""
 
+import contextlib
+import csv
 import dataclasses
 import datetime
 import functools
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -11,7 +14,10 @@ from pathlib import Path
 
 from deblur_keras import __version__, images
 from deblur_keras.evaluation import pipeline
-from deblur_keras.evaluation.journal import Journal
+from deblur_keras.evaluation.journal import Journal, JournalError
+
+TABLES = "scores.csv", "detections.csv"
+"""Names of the tables, of images by pixels and by what a detector sees."""
 
 RESTORED = "restored"
 """Name of the folder of the restored images."""
@@ -89,12 +95,15 @@ def measure(
         ValueError: No pairs, names that are not unique, a scale that is out of range, or images to
             be saved, or a run to be continued, without a folder.
         JournalError: The run in ``output`` came about in another way.
+        OSError: A result cannot be written.
     """
     pairs = list(pairs)
     _check(pairs, scale, output, save_images, resume)
-    facts = {**_conditions(restorer, scale, pairs), **facts}
+    facts = {**_conditions(restorer, scale, pairs), "save_images": save_images, **facts}
     journal = None
     if output is not None:
+        if not resume:
+            _forget(Path(output))
         agreed = {name: value for name, value in facts.items() if name not in _OF_ONE_RUN}
         path = Path(output) / measurement.table
         journal = Journal(path, measurement.columns, agreed, resume)
@@ -147,11 +156,13 @@ def _measure_all(restorer, pairs, measurement, scale, journal, folder, progress)
     def score(pair, sharp, blurred, restored):
         result = measurement.score(pair, sharp, blurred, restored)
         if folder is not None:
-            images.write(folder / f"{pair.name}.png", restored)
+            try:
+                images.write(folder / f"{pair.name}.png", restored)
+            except (images.ImageError, OSError) as error:
+                raise pipeline.WriteError(f"{error}; the run can be continued later") from error
         return result
 
-    rows = {} if journal is None else journal.rows
-    results = {name: measurement.from_row(row) for name, row in rows.items()}
+    results = {} if journal is None else _kept(journal, measurement)
     failures, warm_up = {}, None
     left = [pair for pair in pairs if pair.name not in results]
     if progress is not None and len(left) < len(pairs):
@@ -174,10 +185,64 @@ def _measure_all(restorer, pairs, measurement, scale, journal, folder, progress)
     return results, failures, warm_up
 
 
+def _kept(journal, measurement):
+    """Returns the results of an interrupted run by name."""
+    results = {}
+    for name, row in journal.rows.items():
+        try:
+            results[name] = measurement.from_row(row)
+        except ValueError as error:
+            raise JournalError(
+                f"{journal.path}: the line of {name} is damaged ({error}); remove that line, or "
+                "start anew in another folder"
+            ) from error
+    return results
+
+
+def _forget(folder):
+    """Removes what an earlier run wrote, so that nothing of it stands beside the new results."""
+    for table in TABLES:
+        path = folder / table
+        if path.is_file():
+            names = []
+            with (
+                contextlib.suppress(UnicodeDecodeError, csv.Error),
+                path.open(encoding="utf-8", newline="") as file,
+            ):
+                names = [row.get("name") for row in csv.DictReader(file)]
+            for name in names:
+                (folder / RESTORED / f"{name}.png").unlink(missing_ok=True)
+            path.unlink()
+    for name in ("summary.json", "report.html", "gains.png", "scatter.png", "detections.png"):
+        (folder / name).unlink(missing_ok=True)
+    for path in (folder / "examples").glob("*-[1-9].png"):
+        path.unlink()
+
+
+def _digest(pairs):
+    """Returns what tells a set of files from another: names, sizes and times, hashed."""
+    digest = hashlib.sha256()
+    for pair in pairs:
+        digest.update(repr(pair.name).encode())
+        for side in ("blurred", "sharp", "path"):
+            file = getattr(pair, side, None)
+            if hasattr(file, "offset"):  # a stored image of a prepared dataset
+                digest.update(f"{file.path}|{file.offset}|{file.length}".encode())
+                file = file.path
+            if isinstance(file, Path):
+                try:
+                    found = file.stat()
+                except OSError:
+                    continue  # named when its turn comes
+                digest.update(f"{file}|{found.st_size}|{found.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
 def _conditions(restorer, scale, pairs):
     """Collects what any measurement depends on."""
     return {
         "pairs": len(pairs),
+        "files_sha256": _digest(pairs),  # of their names, sizes and times
         "scale": scale,
         "resampling": None if scale == 1 else "area averaging of both sides, rounded",
         "model": getattr(restorer, "name", None) or type(restorer).__name__,

@@ -31,11 +31,12 @@ class Photograph:
         return images.read(self.path), None
 
 
-def photographs(folder):
+def photographs(folder, leave_out=None):
     """Finds the photographs in a folder, to be scored by the protocol ``unpaired``.
 
     Args:
         folder: Folder; it is searched to the bottom.
+        leave_out: Folder inside it that is not, such as that of the results; or None.
 
     Returns:
         List of `Photograph`, sorted by name.
@@ -54,6 +55,8 @@ def photographs(folder):
         raise DatasetError(f"{folder}: expected a folder of photographs; there is no such folder")
     found = {}
     for source in images.find(folder):
+        if leave_out is not None and source.path.resolve().is_relative_to(leave_out.resolve()):
+            continue
         name = source.relative.with_suffix("").as_posix()
         if name in found:
             raise DatasetError(

@@ -87,6 +87,7 @@ img { display: block; max-width: 100%; height: auto; }
   .three figcaption { font-size: .78rem; line-height: 1.35; }
   th, td { padding: .3rem .5rem; }
   tbody th { min-width: 9.5rem; max-width: 45vw; }
+  td.text { min-width: 32rem; }
   .tiles { gap: .5rem; }
   .tile { padding: .5rem .6rem; }
   .tile strong { font-size: 1.1rem; }

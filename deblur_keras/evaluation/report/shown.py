@@ -139,7 +139,7 @@ def _caption(result, row, side):
 
 def _words(figure, row, side):
     value = getattr(row, side)[figure.name]
-    unit = f" {figure.unit}" if len(figure.unit) == 2 else ""  # a long one is in the tables
+    unit = f" {figure.short_unit}" if figure.short_unit else ""  # a long one is in the tables
     return f"{figure.title} {figure.text(value)}{unit}" if value == value else f"{figure.title} -"
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deblur_keras.evaluation.detection import DetectionError, Detections, overlaps, read_names
+from deblur_keras.evaluation.detection.boxes import PackedBoxes
 
 numbers = st.floats(-50, 50, width=32)
 sides = st.floats(0.125, 40, width=32)
@@ -64,6 +65,26 @@ def test_boxes_sort_pick_and_survive_json():
     assert Detections.from_list(rows).to_list() == rows
     assert Detections.from_list([]).to_list() == []
     assert len(Detections.none().by_confidence().above(0.5).clipped(3, 3)) == 0
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_packed_boxes_are_the_same_boxes_to_the_last_bit(seed):
+    rng = np.random.default_rng(seed)
+    scores, corners = rng.uniform(size=20), rng.uniform(0, 9000, (20, 4))
+    rows = Detections(rng.integers(0, 90, 20), scores, corners).to_list()
+    packed = PackedBoxes(rows)
+    assert packed.to_list() == rows
+    assert [type(value) for value in packed.to_list()[0]] == [int] + [float] * 5
+    again, expected = Detections.from_list(packed), Detections.from_list(rows)
+    assert (again.scores == expected.scores).all()
+    assert (again.corners == expected.corners).all()
+
+
+def test_packed_boxes_keep_scores_at_a_threshold_and_may_be_none():
+    # float32 of 0.7 lies below 0.7
+    assert len(Detections.from_list(PackedBoxes([[0, 0.7, 0, 0, 9, 9]])).above(0.7)) == 1
+    assert PackedBoxes([]).to_list() == []
+    assert len(PackedBoxes([])) == 0
 
 
 def test_boxes_that_do_not_fit_together():

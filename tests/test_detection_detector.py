@@ -1,4 +1,5 @@
 import hashlib
+import itertools
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -157,8 +158,26 @@ def test_facts_say_what_the_findings_depend_on(tmp_path):
         "centre",
         "suppression": 0.45,
         "classes": 3,
+        "classes_sha256": hashlib.sha256(b"cup\ndog\ncar").hexdigest(),
+        "first_class": None,
+        "box_order": None,
     }
     assert "suppression class by class above IoU 0.45" in detector.lines()[1]
+
+
+def test_facts_tell_other_names_labels_and_orders_apart(tmp_path):
+    path = detectors.finder(tmp_path / "ssd.onnx", "ssd", extra=40)
+    ways = [
+        Detector(path, NAMES),
+        Detector(path, ["cup", "cat", "car"]),
+        Detector(path, NAMES, first_class=0),
+        Detector(path, NAMES, box_order="yxyx"),
+        Detector(path),
+    ]
+    facts = [way.facts() for way in ways]
+    assert all(one != other for one, other in itertools.combinations(facts, 2))
+    assert Detector(path, NAMES).facts() == facts[0]
+    assert (facts[0]["first_class"], facts[3]["box_order"]) == (1, "yxyx")
 
 
 def test_labels_beyond_the_names_are_an_error(tmp_path):
@@ -190,7 +209,7 @@ def test_files_and_options_that_cannot_be_used(tmp_path):
         Detector(path, NAMES[:2])
     with pytest.raises(DetectionError, match="fit must be 'letterbox' or 'stretch', got 'crop'"):
         Detector(path, NAMES, fit="crop")
-    with pytest.raises(DetectionError, match="unexpected keyword argument 'colour'"):
+    with pytest.raises(DetectionError, match="no setting 'colour'; expected one of decoder, size"):
         Detector(path, NAMES, colour="rgb")
     with pytest.raises(DetectionError, match="xyxy or yxyx as the order of a box; got 'xywh'"):
         Detector(path, NAMES, box_order="xywh")

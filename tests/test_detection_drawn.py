@@ -89,7 +89,16 @@ def test_boxes_are_cut_off_at_the_image_and_follow_its_scale(folder):
         ({"a": "person 1 2 nan 4"}, "line 1: expected a class and four numbers"),
         ({"a": "0 0.5 0.5 0.1 0.1 0.9"}, "got 6 numbers; confidences and outlines"),
         ({"a": "4 0.5 0.5 0.1 0.1"}, "class number below 4, the number of class names, got 4"),
-        ({"a": "0 9 9 1 1"}, "expected left < right and top < bottom, got 9 9 1 1"),
+        ({"a": "0 9 9 1 1"}, r"a\.txt, line 1: expected left < right and .*, got 9 9 1 1"),
+        (
+            {"a": "0 .5 .5 .1 .1\n\n0 .5 .5 0 .1"},
+            r"a\.txt, line 3: expected width and",
+        ),
+        (
+            {"a": "0 .5 .5 .1 -.1"},
+            r"line 1: expected width .*, got 0\.5 0\.5 0\.1 -0\.1",
+        ),
+        ({"a": "0 -.5 .5 .1 .1"}, r"line 1: expected numbers from 0 to 1, got -0\.5 0\.5"),
         ({"a": "0 1 1 9 9", "b": "0 .1 .1 .5 .5"}, r"b\.txt seems to be in parts .* a\.txt in pix"),
         ({}, "a text file of boxes for each image"),
     ],
@@ -97,6 +106,33 @@ def test_boxes_are_cut_off_at_the_image_and_follow_its_scale(folder):
 def test_wrong_files(folder, files, message):
     with pytest.raises(DetectionError, match=message):
         DrawnBoxes(folder(**files), NAMES)
+
+
+def test_pixels_are_no_parts_of_the_image(folder):
+    with pytest.raises(DetectionError, match=r"a\.txt, line 1: expected numbers from 0 to 1"):
+        DrawnBoxes(folder(a="0 50 20 100 41"), NAMES, form="yolo")
+
+
+def test_images_without_boxes_are_found_before_anything_is_done(folder):
+    drawn = DrawnBoxes(folder(one__7="person 1 1 9 9", two__7="", two__8=""), NAMES)
+    drawn.check(["one/7", "scene/8"])
+    with pytest.raises(DetectionError, match=r"no boxes for x/9; expected a file x/9\.txt"):
+        drawn.check(["one/7", "x/9"])
+    many = [f"scene/{number}" for number in range(10, 18)]
+    with pytest.raises(DetectionError, match=r"for 8 images: scene/10, .*scene/14 and 3 more; exp"):
+        drawn.check(["one/7", *many])
+    with pytest.raises(DetectionError, match="several files could hold the boxes of 7"):
+        drawn.check(["7"])
+
+
+def test_the_digest_follows_the_boxes(folder):
+    def digest(**files):
+        return DrawnBoxes(folder(**files), NAMES).facts()["boxes_sha256"]
+
+    first = digest(a="person 1 1 9 9", b="")
+    assert digest(a="0   1 1 9.0 9\n") == first  # other words for the same
+    assert len({first, digest(a="person 1 1 9 8"), digest(a="sofa 1 1 9 8"), digest(c="")}) == 4
+    assert DrawnBoxes(folder(), NAMES).facts()["boxes_form"] == "corners"
 
 
 def test_a_folder_is_expected(tmp_path):

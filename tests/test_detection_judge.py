@@ -7,6 +7,7 @@ from rich.console import Console
 from test_detection_scoring import slow_average_precision
 
 from deblur_keras.evaluation.detection import (
+    DetectionError,
     Detections,
     DrawnBoxes,
     Judge,
@@ -15,7 +16,9 @@ from deblur_keras.evaluation.detection import (
     summarize,
     summary_lines,
     summary_table,
+    telling,
 )
+from deblur_keras.evaluation.detection.judge import packed, unpacked
 
 IMAGE = np.zeros((20, 40, 3), "uint8")
 PAIR = SimpleNamespace(name="scene/1")
@@ -171,16 +174,48 @@ def test_mean_average_precision_against_a_slow_one():
     assert 0.1 < expected < 0.95
     assert summarize(records)["restored"]["map"] == pytest.approx(expected, abs=1e-9)
 
+    records = [  # as a judge rounds them
+        {**one, **{k: Detections.from_list(one[k]).to_list() for k in ("truth", "restored")}}
+        for one in records
+    ]
+    small = [packed(one) for one in records]
+    assert [unpacked(one) for one in small] == records
+    assert summarize(small) == summarize(records)
+    assert telling(small) == telling(records)
+    assert [count(one) for one in small] == [count(one) for one in records]
+
 
 def test_the_rules_are_in_words(tmp_path):
     (tmp_path / "1.txt").write_text("cat 0 0 10 10\nunicorn 1 1 9 9")
     drawn = DrawnBoxes(tmp_path, ["cat"])
     text = "\n".join(Judge(Scripted([]), drawn, confidence=0.3, overlap=0.6).lines())
-    assert "left out are 1 boxes of 1 classes that the detector does not know" in text
+    assert "(corners), of the classes that the detector knows" in text
     assert "score 0.3 or more, matched one to one within a class at IoU 0.6" in text
     assert "mAP@0.6: boxes of score 0.001 or more" in text
     assert "mean over the classes with a true box" in text
     assert "what the detector finds on the sharp image" in Judge(Scripted([])).lines()[0]
+
+
+def test_boxes_left_out_are_counted_on_the_images_that_were_judged(tmp_path):
+    (tmp_path / "1.txt").write_text("cat 0 0 10 10\nunicorn 1 1 9 9")
+    (tmp_path / "2.txt").write_text("unicorn 1 1 9 9\nlamp 1 1 9 9")
+    judge = Judge(Scripted([[], [], []]), DrawnBoxes(tmp_path, ["cat"]))
+    assert "left out" not in "\n".join(judge.lines())  # the folder holds more than is judged
+    one = judge.score(PAIR, IMAGE, IMAGE + 1, IMAGE + 2)
+    text = "\n".join(summary_lines(summarize([one])))
+    assert "1 hand-drawn box was left out, of classes that the detector does not know" in text
+    assert "2 hand-drawn boxes were left out" in "\n".join(summary_lines(summarize([one] * 2)))
+    assert "left out" not in "\n".join(summary_lines(summarize([record(truth=[])])))
+
+
+def test_pairs_without_boxes_are_named(tmp_path):
+    (tmp_path / "1.txt").write_text("cat 0 0 10 10")
+    judge = Judge(Scripted([]), DrawnBoxes(tmp_path, ["cat"]))
+    judge.check([PAIR])
+    others = [SimpleNamespace(name=name) for name in ("scene/2", "scene/3")]
+    with pytest.raises(DetectionError, match="no boxes for 2 images: scene/2, scene/3; expected"):
+        judge.check([PAIR, *others])
+    Judge(Scripted([])).check(others)  # the sharp images are the truth
 
 
 def test_thresholds_that_make_no_sense():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tracemalloc
 
 import detectors
 import numpy as np
@@ -11,7 +12,13 @@ from click.testing import CliRunner
 from deblur_keras import images
 from deblur_keras.cli.evaluate import evaluate
 from deblur_keras.evaluation import JournalError
-from deblur_keras.evaluation.detection import Detections, Judge, evaluate_detection
+from deblur_keras.evaluation.detection import (
+    DetectionError,
+    Detections,
+    DrawnBoxes,
+    Judge,
+    evaluate_detection,
+)
 from deblur_keras.generators import compact_generator
 
 NAMES = ["person", "cat", "dog"]
@@ -93,6 +100,66 @@ def test_an_interrupted_run_continues_to_the_same_summary(tmp_path):
         )
 
 
+def test_a_damaged_record_is_refused(tmp_path):
+    pairs = [Pair(index) for index in range(2)]
+    evaluate_detection(brighter, pairs, Judge(seen), tmp_path)
+    table = tmp_path / "detections.csv"
+    table.write_text(table.read_text().replace('""sharp""', '""shape""'))
+    with pytest.raises(JournalError, match=r"scene/0 is damaged .expected a record of blurred"):
+        evaluate_detection(brighter, pairs, Judge(seen), tmp_path, resume=True)
+
+
+def test_images_without_boxes_stop_the_run_before_it_starts(tmp_path):
+    (tmp_path / "0.txt").write_text("cat 1 1 9 9")
+    judge = Judge(seen, DrawnBoxes(tmp_path, NAMES))
+
+    def never(image):
+        raise AssertionError("restored")
+
+    with pytest.raises(DetectionError, match="no boxes for 2 images: scene/1, scene/2"):
+        evaluate_detection(never, (Pair(index) for index in range(3)), judge, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_is_not_continued_with_other_boxes(tmp_path):
+    boxes, out = tmp_path / "boxes", tmp_path / "out"
+    boxes.mkdir()
+    (boxes / "0.txt").write_text("cat 1 1 9 9")
+
+    def judged(names=NAMES, **options):
+        return evaluate_detection(
+            brighter, [Pair(0)], Judge(seen, DrawnBoxes(boxes, names)), out, **options
+        )
+
+    judged()
+    assert len(judged(resume=True).rows) == 1
+    (boxes / "0.txt").write_text("cat 1 1 9 10")
+    with pytest.raises(JournalError, match="boxes_sha256 was"):
+        judged(resume=True)
+
+
+def test_a_hundred_boxes_a_side_stay_below_16_kilobytes_an_image_and_are_summed_up_once(tmp_path):
+    rng = np.random.default_rng(1)
+    corners = np.hstack([rng.uniform(0, 9, (100, 2)), rng.uniform(10, 30, (100, 2))])
+
+    def crowd(image):
+        return Detections(np.arange(100) % 9, np.linspace(0.01, 0.9, 100), corners)
+
+    pairs = [Pair(index) for index in range(40)]
+    given = {"output": tmp_path, "facts": {"model": "same"}}
+    evaluate_detection(brighter, pairs, Judge(crowd), **given)
+    for options in ({}, {**given, "resume": True}):
+        tracemalloc.start()
+        found = evaluate_detection(brighter, pairs, Judge(crowd), **options)
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(found.rows) == 40
+        assert held < 40 * 16_000
+        assert found.summary() is found.summary()
+    rows = list(csv.DictReader((tmp_path / "detections.csv").open()))
+    assert json.loads(rows[0]["record"])["sharp"] == crowd(None).to_list()
+
+
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
     """A tiny generator, a detector that finds a bright rectangle, and three pairs with one."""
@@ -150,7 +217,7 @@ def test_the_command_explains_what_is_missing(workplace):
         ((*by, *detector, "--boxes", workplace / "boxes"), 2, "--labels"),
         ((*by, *detector, "--detector-set", "channels=cmyk"), 1, "channels must be"),
         ((*by, *detector, "--detector-set", "channels"), 2, "FIELD=VALUE"),
-        ((*by, *detector, "--detector-set", "colour=rgb"), 1, "colour"),
+        ((*by, *detector, "--detector-set", "colour=rgb"), 2, "channels, mean"),
         ((*by, "--detector", workplace / "tiny.keras"), 1, "tiny.keras"),
     ):
         result = run(*given, *arguments)

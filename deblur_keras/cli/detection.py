@@ -108,6 +108,7 @@ def make_judge(options, scale):
         ImportError: onnxruntime is missing.
     """
     from deblur_keras.evaluation import detection
+    from deblur_keras.evaluation.detection.detector import SETTINGS
     from deblur_keras.recipes import read_settings
 
     if options["detector"] is None:
@@ -118,6 +119,11 @@ def make_judge(options, scale):
         settings = read_settings(options["detector_settings"])
     except ValueError as error:
         raise click.UsageError(f"--detector-set: {error}") from error
+    unknown = [name for name in settings if name not in SETTINGS]
+    if unknown:
+        raise click.UsageError(
+            f"--detector-set: no setting {unknown[0]!r}; expected one of {', '.join(SETTINGS)}."
+        )
     if isinstance(settings.get("size"), list):
         settings["size"] = tuple(settings["size"])
     names = None if options["labels"] is None else detection.read_names(options["labels"])

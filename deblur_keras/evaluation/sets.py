@@ -196,6 +196,7 @@ def _kept(journal, measurement):
                 f"{journal.path}: the line of {name} is damaged ({error}); remove that line, or "
                 "start anew in another folder"
             ) from error
+    journal.rows.clear()  # their texts take more room than the results
     return results
 
 

@@ -11,6 +11,13 @@ from deblur_keras.evaluation.detection.boxes import DetectionError
 from deblur_keras.evaluation.detection.decoders import choose, suppress
 from deblur_keras.evaluation.detection.drawn import canonical
 from deblur_keras.evaluation.detection.outputs import Look
+from deblur_keras.evaluation.detection.preparation import Preparation
+
+SETTINGS = (
+    *("decoder", "size", "suppression", "first_class", "box_order"),
+    *(field.name for field in dataclasses.fields(Preparation)),
+)
+"""Names of the settings of a `Detector`, besides its file and its class names."""
 
 LOWEST_CONFIDENCE = 0.001
 """Score from which boxes are kept: average precision needs the weak ones too."""
@@ -84,6 +91,12 @@ class Detector:
         **preparation,
     ):
         self.path = Path(path)
+        unknown = [repr(name) for name in preparation if name not in SETTINGS]
+        if unknown:
+            raise DetectionError(
+                f"a detector has no setting {', '.join(unknown)}; expected one of "
+                f"{', '.join(SETTINGS)}"
+            )
         self._session = _session(self.path)
         (source, *others) = self._session.get_inputs() or [None]
         if source is None or others or source.type not in _TYPES:
@@ -114,9 +127,7 @@ class Detector:
         try:
             self.decoder, self._decoder = choose(self._look)
             self.preparation = dataclasses.replace(self._decoder.preparation, **preparation)
-        except TypeError as error:  # a field that Preparation does not have
-            raise DetectionError(f"{self.path}: {error}") from None
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise DetectionError(f"{self.path}: {error}") from None
         self.suppression = self._decoder.suppression if suppression is None else suppression
 
@@ -157,8 +168,12 @@ class Detector:
 
         Returns:
             Dictionary of plain values: ``detector``, ``detector_sha256``, ``decoder``, ``input``,
-            ``preparation``, ``suppression``, ``classes`` and ``onnxruntime``, its version.
+            ``preparation``, ``suppression``, ``classes``, ``classes_sha256`` (of the names, a line
+            each), ``first_class`` and ``box_order`` where the outputs have labels, and
+            ``onnxruntime``, its version.
         """
+        names = "\n".join(self.names) if self.names else None
+        labelled = self.decoder == "ssd"
         height, width = self.size
         return {
             "detector": self.path.name,
@@ -168,6 +183,9 @@ class Detector:
             "preparation": self.preparation.words(plain=self._type == "uint8"),
             "suppression": self.suppression,
             "classes": len(self.names) if self.names else None,
+            "classes_sha256": names and hashlib.sha256(names.encode()).hexdigest(),
+            "first_class": self._look.first_class if labelled else None,
+            "box_order": self._look.box_order if labelled else None,
             "onnxruntime": onnx_runtime().__version__,
         }
 

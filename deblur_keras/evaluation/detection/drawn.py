@@ -1,5 +1,7 @@
 """Boxes that people drew: text files of one line a box, in YOLO's form or as corners in pixels."""
 
+import hashlib
+import json
 import re
 from pathlib import Path, PurePosixPath
 
@@ -32,6 +34,10 @@ _SYNONYMS = {
 }
 
 
+class _NoBoxes(DetectionError):
+    """Says that an image has no file of boxes."""
+
+
 class DrawnBoxes:
     r"""Gives the hand-drawn boxes of images by the images' names.
 
@@ -54,8 +60,8 @@ class DrawnBoxes:
         unknown: Dictionary from the classes that the detector does not know to their boxes' number.
 
     Raises:
-        DetectionError: No text files, a line that is no box, a class number without a name, files
-            of both forms, or no class that the detector knows.
+        DetectionError: No text files, a line that is no box, a box without area, a class number
+            without a name, files of both forms, or no class that the detector knows.
 
     Example:
         >>> import tempfile
@@ -99,12 +105,14 @@ class DrawnBoxes:
                 place = places.get(canonical(name))
                 if place is None:
                     self.unknown[name] = self.unknown.get(name, 0) + 1
-                lines.append((place, values))
+                lines.append((place, values, number))
             self._files[key] = lines
+        self._keys = {}  # own name: all keys that end in it
+        for key in self._files:
+            self._keys.setdefault(PurePosixPath(key).name, []).append(key)
         self.form = form or self._look()
-        if self.form == "corners":
-            self._check_corners()
-        known = any(place is not None for lines in self._files.values() for place, _ in lines)
+        self._check_sides()
+        known = any(line[0] is not None for lines in self._files.values() for line in lines)
         if self.unknown and not known:
             raise DetectionError(
                 f"{self.directory}: the detector knows none of the boxes' classes "
@@ -129,7 +137,7 @@ class DrawnBoxes:
             DetectionError: There is no file for the image, or several would do.
         """
         lines = [line for line in self._files[self._key(name)] if line[0] is not None]
-        corners = np.array([values for _, values in lines], dtype=float).reshape(-1, 4)
+        corners = np.array([values for _, values, _ in lines], dtype=float).reshape(-1, 4)
         if self.form == "yolo":
             middle, half = corners[:, :2], corners[:, 2:] / 2
             corners = np.hstack([middle - half, middle + half]) * [width, height, width, height]
@@ -140,7 +148,7 @@ class DrawnBoxes:
                     f"{self.directory}: boxes of {name} reach beyond the image of {width}x{height} "
                     "px; were they drawn on one of another size?"
                 )
-        found = Detections([place for place, _ in lines], np.ones(len(lines)), corners)
+        found = Detections([place for place, _, _ in lines], np.ones(len(lines)), corners)
         return found.clipped(height, width)
 
     def unknown_count(self, name):
@@ -149,14 +157,53 @@ class DrawnBoxes:
         Args:
             name: As in `boxes`.
         """
-        return sum(place is None for place, _ in self._files[self._key(name)])
+        return sum(line[0] is None for line in self._files[self._key(name)])
+
+    def check(self, names):
+        """Checks that every image has its file.
+
+        Args:
+            names: Iterable of names, as in `boxes`.
+
+        Raises:
+            DetectionError: Images without a file, which are named, or with several.
+        """
+        missing = []
+        for name in names:
+            try:
+                self._key(name)
+            except _NoBoxes as error:
+                missing.append((name, error))
+        if len(missing) == 1:
+            raise missing[0][1]
+        if missing:
+            raise _NoBoxes(
+                f"{self.directory}: no boxes for {len(missing)} images: "
+                f"{_listed([name for name, _ in missing])}; expected a file <name>.txt for each "
+                "(an empty one says that nothing is there to be found)"
+            )
+
+    def facts(self):
+        """Collects what the truth depends on, for a protocol.
+
+        Returns:
+            Dictionary of plain values: ``boxes``, the folder; ``boxes_form``; and ``boxes_sha256``,
+            a digest of the boxes of all files and their classes.
+        """
+        text = json.dumps(
+            [[key, [line[:2] for line in lines]] for key, lines in sorted(self._files.items())]
+        )
+        return {
+            "boxes": str(self.directory),
+            "boxes_form": self.form,
+            "boxes_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        }
 
     def _key(self, name):
         name = PurePosixPath(str(name)).as_posix()
         if name in self._files:
             return name
-        own = PurePosixPath(name).name
-        same = [key for key in self._files if PurePosixPath(key).name == own]
+        same = self._keys.get(PurePosixPath(name).name, [])
         if len(same) == 1:
             return same[0]
         if same:
@@ -164,7 +211,7 @@ class DrawnBoxes:
                 f"{self.directory}: several files could hold the boxes of {name}: {_listed(same)}; "
                 f"name the right one {name}.txt"
             )
-        raise DetectionError(
+        raise _NoBoxes(
             f"{self.directory}: no boxes for {name}; expected a file {name}.txt (an empty one says "
             "that nothing is there to be found)"
         )
@@ -172,7 +219,7 @@ class DrawnBoxes:
     def _look(self):
         """Tells the form from the numbers: parts of the image do not exceed 1."""
         forms = {
-            key: "yolo" if max(max(values) for _, values in lines) <= _LARGEST_PART else "corners"
+            key: "yolo" if max(max(line[1]) for line in lines) <= _LARGEST_PART else "corners"
             for key, lines in self._files.items()
             if lines
         }
@@ -184,13 +231,16 @@ class DrawnBoxes:
             )
         return next(iter(forms.values()), "yolo")
 
-    def _check_corners(self):
+    def _check_sides(self):
+        """Checks that every box has an area and, in parts of the image, that they are parts."""
         for key, lines in self._files.items():
-            for _, (left, top, right, bottom) in lines:
-                if not (left < right and top < bottom):
+            for _, values, number in lines:
+                fault = (_fault_of_yolo if self.form == "yolo" else _fault_of_corners)(*values)
+                if fault:
+                    got = " ".join(f"{value:g}" for value in values)
                     raise DetectionError(
-                        f"{self.directory / key}.txt: expected left < right and top < bottom, got "
-                        f"{left:g} {top:g} {right:g} {bottom:g}; corners are left top right bottom"
+                        f"{self.directory / key}.txt, line {number}: expected {fault[0]}, got "
+                        f"{got}; {fault[1]}"
                     )
 
 
@@ -203,6 +253,23 @@ def canonical(name):
     """
     plain = re.sub(r"[\s_-]+", "", str(name)).lower()
     return _SYNONYMS.get(plain, plain)
+
+
+def _fault_of_corners(left, top, right, bottom):
+    """Returns what was expected of corners and what they are, or None."""
+    if left < right and top < bottom:
+        return None
+    return "left < right and top < bottom", "corners are left top right bottom"
+
+
+def _fault_of_yolo(x, y, width, height):
+    """Returns what was expected of a box in parts of the image and what it is, or None."""
+    order = "the order is centre x, centre y, width, height, in parts of the image"
+    if not (width > 0 and height > 0):
+        return "width and height above 0", order
+    if min(x, y) < 1 - _LARGEST_PART or max(x, y, width, height) > _LARGEST_PART:
+        return "numbers from 0 to 1", order
+    return None
 
 
 def _parse(line, where):

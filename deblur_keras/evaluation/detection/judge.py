@@ -7,7 +7,9 @@ the average precision, which needs the weak ones too.
 
 import dataclasses
 
-from deblur_keras.evaluation.detection.boxes import Detections
+import numpy as np
+
+from deblur_keras.evaluation.detection.boxes import Detections, PackedBoxes
 from deblur_keras.evaluation.detection.detector import LOWEST_CONFIDENCE, MOST_BOXES
 from deblur_keras.evaluation.detection.scoring import average_precision, match, rates
 
@@ -47,6 +49,18 @@ class Judge:
                 f"boxes are not kept; got {self.confidence}"
             )
 
+    def check(self, pairs):
+        """Checks that every pair has its boxes, before any time is spent on restoring.
+
+        Args:
+            pairs: Iterable of pairs, each with a ``name``.
+
+        Raises:
+            DetectionError: Hand-drawn boxes are the truth and some pairs have none; names them.
+        """
+        if self.boxes is not None:
+            self.boxes.check(pair.name for pair in pairs)
+
     def score(self, pair, sharp, blurred, restored):
         """Judges one pair.
 
@@ -74,6 +88,17 @@ class Judge:
         found = {side: self.detector(image).to_list() for side, image in sides}
         return {**found, "truth": truth, "unknown": unknown}
 
+    def facts(self):
+        """Collects what its judgements depend on.
+
+        Returns:
+            Dictionary of plain values: the detector's facts, the boxes', ``confidence`` and
+            ``overlap``.
+        """
+        detector = self.detector.facts() if hasattr(self.detector, "facts") else {}
+        boxes = {"boxes": None} if self.boxes is None else self.boxes.facts()
+        return {**detector, **boxes, "confidence": self.confidence, "overlap": self.overlap}
+
     def lines(self):
         """Words the rules, to be printed beside the figures.
 
@@ -82,13 +107,10 @@ class Judge:
         """
         truth = f"what the detector finds on the sharp image, score {self.confidence:g} or more"
         if self.boxes is not None:
-            truth = f"hand-drawn boxes of {self.boxes.directory} ({self.boxes.form})"
-            count = sum(self.boxes.unknown.values())
-            if count:
-                truth += (
-                    f"; left out are {count} boxes of {len(self.boxes.unknown)} classes that the "
-                    "detector does not know"
-                )
+            truth = (
+                f"hand-drawn boxes of {self.boxes.directory} ({self.boxes.form}), of the classes "
+                "that the detector knows"
+            )
         detector = self.detector.lines() if hasattr(self.detector, "lines") else []
         return [
             *detector,
@@ -106,7 +128,7 @@ def truth_of(record, confidence=CONFIDENCE):
     """Returns the true boxes of a record of `Judge.score`, as `Detections`.
 
     Args:
-        record: Dictionary of `Judge.score`.
+        record: Dictionary of `Judge.score`, or `packed`.
         confidence: Score from which a box on the sharp image is true, where none were drawn.
     """
     if record["truth"] is not None:
@@ -114,11 +136,28 @@ def truth_of(record, confidence=CONFIDENCE):
     return Detections.from_list(record["sharp"]).above(confidence)
 
 
+def packed(record):
+    """Packs a record of `Judge.score`, to keep those of a whole set in little memory.
+
+    Args:
+        record: Dictionary of `Judge.score`.
+
+    Returns:
+        The same with `PackedBoxes` for the lists, of which the functions here make the same.
+    """
+    return _converted(record, PackedBoxes)
+
+
+def unpacked(record):
+    """Makes of a `packed` record the dictionary that JSON can hold again."""
+    return _converted(record, PackedBoxes.to_list)
+
+
 def count(record, confidence=CONFIDENCE, overlap=OVERLAP):
     """Counts what was found and missed on the images of one pair.
 
     Args:
-        record: Dictionary of `Judge.score`.
+        record: Dictionary of `Judge.score`, or `packed`.
         confidence: Score from which a box counts.
         overlap: Least IoU of a match.
 
@@ -150,7 +189,7 @@ def summarize(records, confidence=CONFIDENCE, overlap=OVERLAP):
     weighs as much as it has boxes.
 
     Args:
-        records: Iterable of `Judge.score`'s dictionaries, gone through once.
+        records: Iterable of `Judge.score`'s dictionaries, or `packed`, gone through once.
         confidence: Score from which a box counts.
         overlap: Least IoU of a match.
 
@@ -181,7 +220,7 @@ def summarize(records, confidence=CONFIDENCE, overlap=OVERLAP):
     """
     sums, unknown, images = dict.fromkeys(["truth"], 0), 0, 0
     there = {}  # class: true boxes
-    lists = {side: {} for side in SIDES}  # side: class: (scores, correct)
+    lists = {side: [] for side in SIDES}  # side: (labels, scores, correct) of each image
     for record in records:
         images += 1
         unknown += record.get("unknown", 0)
@@ -193,11 +232,8 @@ def summarize(records, confidence=CONFIDENCE, overlap=OVERLAP):
         for side in SIDES:
             found = Detections.from_list(record[side])
             correct = match(truth, found, overlap) >= 0
-            rows = zip(found.labels.tolist(), found.scores, correct, strict=True)
-            for label, score, hit in rows:
-                scores, hits = lists[side].setdefault(label, ([], []))
-                scores.append(score)
-                hits.append(hit)
+            # copies, as the scores alone would keep all of the image's numbers
+            lists[side].append((found.labels.astype(np.int32), found.scores.copy(), correct))
     summary = {
         "images": images,
         "truth": sums["truth"],
@@ -248,6 +284,12 @@ def summary_lines(summary):
         f"{summary['truth']} true boxes of {summary['classes']} classes in {summary['images']} "
         "images"
     ]
+    if summary["unknown"]:
+        boxes = "box was" if summary["unknown"] == 1 else "boxes were"
+        lines.append(
+            f"{summary['unknown']} hand-drawn {boxes} left out, of classes that the detector does "
+            "not know"
+        )
     lost, regained = summary["recall_lost"], summary["recall_regained"]
     if lost is not None:
         line = f"recall lost to blur: {lost:.3f}"
@@ -262,13 +304,20 @@ def summary_lines(summary):
 def _side(sums, side, lists, there):
     counts = {name: sums.get(f"{side}_{name}", 0) for name in COUNTS}
     precision, recall, f1 = rates(*counts.values())
-    single = {
-        label: average_precision(*lists.get(label, ([], [])), number)
-        for label, number in sorted(there.items())
-    }
+    single = {}
+    if there:
+        labels, scores, correct = (np.concatenate(parts) for parts in zip(*lists, strict=True))
+        for label, number in sorted(there.items()):
+            own = labels == label
+            single[label] = average_precision(scores[own], correct[own], number)
     mean = sum(single.values()) / len(single) if single else None
     figures = {"precision": precision, "recall": recall, "f1": f1, "map": mean}
     return {**figures, **counts, "average_precisions": single}
+
+
+def _converted(record, function):
+    lists = {name: record[name] for name in (*SIDES, "truth") if record[name] is not None}
+    return {**record, **{name: function(rows) for name, rows in lists.items()}}
 
 
 def _text(value):

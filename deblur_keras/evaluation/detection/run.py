@@ -1,6 +1,7 @@
 """Judges a restorer on a set of pairs by what an object detector sees."""
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from deblur_keras.evaluation.detection.judge import (
     COUNTS,
     SIDES,
     count,
+    packed,
     summarize,
     summary_lines,
     summary_table,
+    unpacked,
 )
 from deblur_keras.evaluation.detection.sheet import detection_sheet, telling
 from deblur_keras.evaluation.results import SUMMARY
@@ -35,7 +38,7 @@ class Judged:
         name: Name of the pair.
         width: Width as judged, in pixels.
         height: Height as judged, in pixels.
-        record: Dictionary of `Judge.score`.
+        record: Dictionary of `Judge.score`, `packed` where the set was gone through here.
         seconds: Time that restoring took with nothing else at work; None where there was.
     """
 
@@ -63,11 +66,15 @@ class DetectionEvaluation:
     facts: dict
 
     def summary(self):
-        """Sums up what was seen: see `summarize`.
+        """Sums up what was seen: see `summarize`. It is worked out once.
 
         Returns:
             Dictionary.
         """
+        return self._summary
+
+    @functools.cached_property
+    def _summary(self):
         records = (row.record for row in self.rows)
         return summarize(records, self.judge.confidence, self.judge.overlap)
 
@@ -184,6 +191,7 @@ def evaluate_detection(
 
     Raises:
         ValueError: As `deblur_keras.evaluation.evaluate_pairs` says.
+        DetectionError: Pairs without hand-drawn boxes, where those are the truth.
         JournalError: Likewise.
 
     Reference:
@@ -193,21 +201,17 @@ def evaluate_detection(
 
     def score(pair, sharp, blurred, restored):
         height, width = restored.shape[:2]
-        return Judged(pair.name, width, height, judge.score(pair, sharp, blurred, restored))
+        record = packed(judge.score(pair, sharp, blurred, restored))
+        return Judged(pair.name, width, height, record)
 
     def to_row(row):
         counts = count(row.record, judge.confidence, judge.overlap)
-        record = json.dumps(row.record, separators=(",", ":"))
-        return {**dataclasses.asdict(row), **counts, "record": record}
+        record = json.dumps(unpacked(row.record), separators=(",", ":"))
+        return {**vars(row), **counts, "record": record}
 
-    detector = judge.detector.facts() if hasattr(judge.detector, "facts") else {}
-    named = {
-        "protocol": "detection",
-        **detector,
-        "boxes": None if judge.boxes is None else str(judge.boxes.directory),
-        "confidence": judge.confidence,
-        "overlap": judge.overlap,
-    }
+    pairs = list(pairs)
+    judge.check(pairs)
+    named = {"protocol": "detection", **judge.facts()}
     measurement = sets.Measurement(score, TABLE, _COLUMNS, to_row, _from_row)
     found = sets.measure(
         restorer,
@@ -229,4 +233,8 @@ def evaluate_detection(
 def _from_row(row):
     seconds = float(row["seconds"]) if row["seconds"] else None
     size = int(row["width"]), int(row["height"])
-    return Judged(row["name"], *size, json.loads(row["record"]), seconds)
+    try:
+        record = packed(json.loads(row["record"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError("expected a record of blurred, restored, sharp and truth") from error
+    return Judged(row["name"], *size, record, seconds)

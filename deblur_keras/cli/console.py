@@ -177,7 +177,8 @@ class Progress:
 
     def start(self, name):
         """Shows the name of the item that is being worked on."""
-        self._began = True
+        if not self._began:
+            self._began, self._started = True, time.monotonic()  # what it took to begin is over
         self._bar.update(self._task, item=printable(name))
 
     def advance(self, count=1):

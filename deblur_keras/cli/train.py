@@ -33,7 +33,12 @@ _OTHERS = ("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad")
     required=True,
     help="Run folder.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in OUTPUT, as it was configured.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the run in OUTPUT, as it was configured; an epoch that was interrupted is "
+    "begun anew.",
+)
 @feeding.feed_options
 @click.option(
     "--epochs", type=click.IntRange(min=1), help="Passes over the data.  [default: the recipe's]"

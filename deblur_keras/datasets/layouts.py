@@ -387,7 +387,10 @@ def _nothing_found(root, split, blur):
         f" there are: {_some(entries) or 'no files'}."
     )
     if any(Path(name).suffix.lower() in images.SUFFIXES for name in entries):
-        message += " To train on sharp photographs alone, use datasets.synthetic"
+        message += (
+            " Of sharp photographs, `deblur-keras blur` makes pairs, and `train --photographs`"
+            " trains on them as they are"
+        )
     return message
 
 

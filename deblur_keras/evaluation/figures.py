@@ -57,7 +57,10 @@ class Figure:
             >>> FIGURES["psnr"].text(24.896), FIGURES["ssim"].text(0.01, signed=True)
             ('24.90', '+0.0100')
         """
-        return "-" if value is None else format(value, ("+" if signed else "") + self.form)
+        if value is None:
+            return "-"
+        text = format(value, ("+" if signed else "") + self.form)
+        return text.replace("-", "+" if signed else "") if float(text) == 0 else text  # not -0.00
 
     @property
     def short_unit(self):

@@ -214,7 +214,7 @@ class Comparison:
         ]
         if all(seconds):
             a, b = map(statistics.median, seconds)
-            lines.append(f"A {a:.2f} s, B {b:.2f} s per image (median, nothing else at work)")
+            lines.append(f"A {a:.2f} s, B {b:.2f} s per image (median, alone in this process)")
         return lines
 
     def protocol_lines(self):

@@ -254,7 +254,7 @@ PROTOCOLS = {
             "paper-004",
             "highest, lowest and mean PSNR, SSIM and seconds, as the GAN with a BCE discriminator",
             _figures("psnr", "ssim"),
-            (_WHOLE, "seconds: batch 1, one image at a time, nothing else at work, warm-up apart"),
+            (_WHOLE, "seconds: batch 1, one image at a time, alone in this process, warm-up apart"),
             (
                 Published(
                     "GAN with a BCE discriminator, mean",

@@ -229,7 +229,7 @@ class Evaluation:
         if seconds["median"] is None:
             return []
         count = seconds["images"]
-        line = f"{seconds['median']:.2f} s per image (median of {count}, nothing else at work"
+        line = f"{seconds['median']:.2f} s per image (median of {count}, alone in this process"
         device, warm_up = self.facts.get("device"), self.facts.get("warm_up_seconds")
         line += f", on {device}" if device else ""
         lines = [line + (f"; warm-up of {warm_up:.1f} s apart)" if warm_up else ")")]
@@ -268,7 +268,12 @@ class Evaluation:
             List of lines of text; empty if there is nothing.
         """
         titles = {figure.name: figure for figure in self.protocol.figures}
-        lines = [f"Published, on {self.protocol.data}:"] if self.protocol.published else []
+        lines = []
+        if self.protocol.published:
+            lines.append(
+                f"Published, on {self.protocol.data} (to be compared only if yours are the same "
+                "images, at the same size):"
+            )
         for published in self.protocol.published:
             values = ", ".join(
                 f"{titles[name].title if name in titles else name} {value}"

@@ -11,7 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-NIQE_VARIANT = "NIQE (official model of 125 photographs, 96x96 blocks, luma of uint8)"
+NIQE_VARIANT = (
+    "NIQE (official model of 125 photographs, 96x96 blocks, luma of uint8; lower is better)"
+)
 
 BLOCK = 96
 _MODEL = Path(__file__).with_name("niqe.npz")

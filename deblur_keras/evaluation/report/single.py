@@ -255,7 +255,7 @@ def _seconds(result):
     count = seconds["images"]
     text = (
         f"{seconds['median']:.2f} s per image: the median of {counted(count, 'image')} "
-        f"restored with nothing else at work, batch 1; lowest {seconds['lowest']:.2f}, highest "
+        f"restored alone in this process, batch 1; lowest {seconds['lowest']:.2f}, highest "
         f"{seconds['highest']:.2f}."
     )
     return element("p", text)

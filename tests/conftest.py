@@ -1,11 +1,16 @@
-"""Settings of every test: TensorFlow quiet, and two logical CPUs for the distribution tests."""
+"""Settings of every test: TensorFlow quiet, two logical CPUs, no deadlines for properties."""
 
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import hypothesis
 import pytest
 import tensorflow as tf
+
+# A busy machine is no fault of the code: how long a thing takes is measured in benchmarks/.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 def pytest_configure():

@@ -8,6 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from deblur_keras import images
+from deblur_keras.images.deep import is_16_bit
+from deblur_keras.images.formats import READABLE
 
 _ORIENTATION = 0x0112  # EXIF tag
 _LYING = (5, 6, 7, 8)  # its values that exchange width and height
@@ -132,7 +134,7 @@ def _place(source):
 
 
 def _parse(front):
-    with Image.open(io.BytesIO(front), formats=images._READABLE) as picture:
+    with Image.open(io.BytesIO(front), formats=READABLE) as picture:
         # Pillow decodes a whole PNG to look for EXIF behind its pixels; only look in front.
         exif = picture.getexif() if picture.format != "PNG" or "exif" in picture.info else {}
         orientation = exif.get(_ORIENTATION, 1)
@@ -145,6 +147,6 @@ def _parse(front):
 def _kind(picture, front):
     if picture.mode == "CMYK":
         return "CMYK"
-    if images._is_16_bit(picture, front):
+    if is_16_bit(picture, front):
         return "deep"
     return "grey" if picture.mode in ("1", "L", "LA") else None

@@ -1,0 +1,164 @@
+"""Reads and writes photographs as plain 8-bit RGB: what training, scoring and reports work on."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from deblur_keras.images.deep import decode_rounded, is_16_bit
+from deblur_keras.images.files import write_bytes
+from deblur_keras.images.formats import FORMATS, READABLE, ImageError, known_suffixes
+
+_ORIENTATION = 0x0112  # EXIF tag
+
+# What to do with the stored pixels so that the photograph stands upright, by EXIF orientation.
+_UPRIGHT = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
+    8: lambda pixels: np.rot90(pixels),
+}
+
+
+def read(path):
+    """Reads a photograph as 8-bit RGB.
+
+    The EXIF orientation is applied, grey becomes three equal channels, alpha is dropped and the
+    colours under it kept, 16 bits are rounded to 8. Of a file with several pages or frames the
+    first is read. JPEG is decoded with libjpeg's accurate integer transform.
+
+    Args:
+        path: file to read; its content, not its suffix, decides how.
+
+    Returns:
+        uint8 array of shape (H, W, 3), RGB.
+
+    Raises:
+        ImageError: the file is missing, broken, too large to be a photograph, not an image, or of
+            a kind that has no plain 8-bit form (32-bit and floating-point TIFF).
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     read(write(Path(folder) / "grey.png", np.full((2, 3), 7, "uint8"))).shape
+        (2, 3, 3)
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:  # missing, a folder, no permission
+        message = f"{path}: cannot be read: {error.strerror or error}"
+        raise ImageError(message, path) from error
+    return decode(data, path)
+
+
+def decode(data, name):
+    """Makes 8-bit RGB of the bytes of an image file, as `read` does.
+
+    Args:
+        data: bytes of the whole file; they decide how they are read, no suffix does.
+        name: what to call the image in an error, such as its path; two images want two names.
+
+    Returns:
+        uint8 array of shape (H, W, 3), RGB.
+
+    Raises:
+        ImageError: as `read` says.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     data = write(Path(folder) / "1.png", np.full((2, 3), 7, "uint8")).read_bytes()
+        >>> decode(data, "a grey image").shape
+        (2, 3, 3)
+    """
+    try:
+        return _pixels(data)
+    except UnidentifiedImageError:
+        formats = ", ".join(READABLE)
+        raise ImageError(f"{name}: not an image of a known format ({formats})", name) from None
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"{name}: refused, too many pixels for a photograph ({error}); if the file is "
+            "trusted, raise PIL.Image.MAX_IMAGE_PIXELS",
+            name,
+        ) from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's plugins raise
+        raise ImageError(f"{name}: broken or unsupported image: {error}", name) from error
+
+
+def write(path, image, quality=95):
+    """Writes an image whole or not at all; the suffix decides the format.
+
+    JPEG keeps the colour at full resolution (4:4:4).
+
+    Args:
+        path: file to write; an existing one is replaced, folders above it are made.
+        image: uint8 array, (H, W, 3) RGB or (H, W) grey.
+        quality: 1 to 100, for JPEG and WebP; the other formats are lossless.
+
+    Returns:
+        The path written, a `pathlib.Path`.
+
+    Raises:
+        ImageError: unknown suffix, an array that is no 8-bit image, or a file system that refuses.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write(Path(folder) / "black.jpg", np.zeros((8, 8, 3), "uint8"), quality=90).name
+        'black.jpg'
+    """
+    path = Path(path)
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise ImageError(
+            f"{path}: cannot write the suffix {path.suffix!r}; use one of {known_suffixes()}"
+        )
+    image = np.asarray(image)
+    if (
+        image.dtype != np.uint8
+        or not (image.ndim == 2 or image.shape[2:] == (3,))
+        or not image.size
+    ):
+        raise ImageError(
+            f"{path}: expected a non-empty uint8 array (H, W, 3) or (H, W) to write, got "
+            f"{image.dtype} {image.shape}; images.to_uint8 converts network values"
+        )
+    if not 1 <= quality <= 100:
+        raise ImageError(f"{path}: quality must be 1 to 100, got {quality}")
+    options = {
+        "JPEG": {"quality": quality, "subsampling": 0},
+        "WEBP": {"quality": quality},
+        "TIFF": {"compression": "tiff_lzw"},
+    }
+    buffer = io.BytesIO()
+    try:
+        picture = Image.fromarray(np.ascontiguousarray(image))
+        picture.save(buffer, format=kind, **options.get(kind, {}))
+        return write_bytes(path, buffer.getbuffer())
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except ValueError as error:  # an encoder's own limits, such as WebP's 16383 pixels a side
+        raise ImageError(f"{path}: {kind} cannot hold this image: {error}") from error
+
+
+def _pixels(data):
+    """Pixels of an encoded image: uint8 (H, W, 3), upright."""
+    with Image.open(io.BytesIO(data), formats=READABLE) as picture:
+        wide = is_16_bit(picture, data)
+        if not wide and (picture.mode in ("I", "F") or picture.mode.startswith("I;")):
+            raise ValueError(f"pixels of mode {picture.mode}; expected 8 or 16 bits a channel")
+        picture.load()  # before OpenCV too, which takes a file that is cut off without complaint
+        if wide:
+            pixels = decode_rounded(data)
+        else:  # convert would copy RGB too, for some percent of the time that decoding takes
+            pixels = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+        # Asked after loading: PNG may keep its EXIF behind the pixels, and the pixels of a TIFF
+        # have been turned, and its tag dropped, by now.
+        turn = _UPRIGHT.get(picture.getexif().get(_ORIENTATION), lambda same: same)
+        return np.ascontiguousarray(turn(pixels))

@@ -1,0 +1,92 @@
+"""Converts between pixels and the values that networks take, and resizes."""
+
+import numpy as np
+
+
+def to_float(image):
+    """Converts 8-bit pixels to the values that the networks take, `pixel / 127.5 - 1`.
+
+    Args:
+        image: uint8 in [0, 255], any shape; a NumPy array, or a tensor of the Keras backend.
+
+    Returns:
+        float32 in [-1, 1], same shape and kind as `image`.
+
+    Raises:
+        ValueError: not uint8.
+
+    Example:
+        >>> to_float(np.array([0, 255], "uint8")).tolist()
+        [-1.0, 1.0]
+    """
+    if _dtype(image) != "uint8":
+        raise ValueError(
+            f"to_float expects uint8 pixels in [0, 255], got {_dtype(image)}; round and cast first"
+        )
+    if isinstance(image, np.ndarray | np.generic):
+        return image.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    import keras
+
+    return keras.ops.cast(image, "float32") / 127.5 - 1.0
+
+
+def to_uint8(image):
+    """Converts network values to 8-bit pixels: rounded to the nearest level, then clipped.
+
+    Args:
+        image: floating point, nominally in [-1, 1], any shape; a NumPy array, or a tensor of the
+            Keras backend.
+
+    Returns:
+        uint8 in [0, 255], same shape and kind as `image`.
+
+    Raises:
+        ValueError: not floating point.
+
+    Example:
+        >>> to_uint8(np.array([-1.0, 0.0, 0.999, 3.0], "float32")).tolist()
+        [0, 128, 255, 255]
+    """
+    if "float" not in _dtype(image):
+        raise ValueError(
+            f"to_uint8 expects floating-point values in [-1, 1], got {_dtype(image)}; pixels that "
+            "are uint8 already need no conversion"
+        )
+    if isinstance(image, np.ndarray | np.generic):
+        levels = np.rint((image.astype(np.float32) + np.float32(1)) * np.float32(127.5))
+        return np.clip(levels, 0, 255).astype(np.uint8)
+    import keras
+
+    levels = keras.ops.round((keras.ops.cast(image, "float32") + 1.0) * 127.5)
+    return keras.ops.cast(keras.ops.clip(levels, 0, 255), "uint8")
+
+
+def resize(image, scale):
+    """Resizes an image: by averaging over areas when smaller, bicubically when larger.
+
+    One rule for training and scoring, so that "halved" means the same pixels in both.
+
+    Args:
+        image: uint8 array (H, W, 3).
+        scale: positive factor on both sides.
+
+    Returns:
+        uint8 array, each side the nearest whole number of pixels and at least 1; `image` itself
+        when the factor is 1.
+
+    Example:
+        >>> resize(np.zeros((5, 8, 3), "uint8"), 0.5).shape
+        (2, 4, 3)
+    """
+    if scale == 1:
+        return image
+    import cv2
+
+    height, width = (max(round(side * scale), 1) for side in image.shape[:2])
+    kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return cv2.resize(np.ascontiguousarray(image), (width, height), interpolation=kind)
+
+
+def _dtype(image):
+    """Name of the element type of an array, or of a tensor of any backend (`torch.uint8` too)."""
+    return str(getattr(image.dtype, "name", image.dtype)).rpartition(".")[2]

@@ -133,6 +133,62 @@ def test_16_bits_are_rounded(tmp_path, suffix, channels):
     np.testing.assert_array_equal(images.read(path), expected)
 
 
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_tiff_of_16_bits_with_interleaved_and_separate_channels(
+    tmp_path, planar, channels, compression
+):
+    tifffile = pytest.importorskip("tifffile", reason="writes the TIFF files of this test")
+    pixels = noise(40, 50, channels, dtype=np.uint16)
+    stored = pixels if planar == "contig" else np.moveaxis(pixels, -1, 0)
+    options = {"predictor": True, "rowsperstrip": 16} if compression else {}
+    options |= {"extrasamples": ["unassalpha"]} if channels == 4 else {}
+    tifffile.imwrite(
+        tmp_path / "deep.tif",
+        stored,
+        photometric="rgb",
+        planarconfig=planar,
+        compression=compression,
+        **options,
+    )
+    expected = np.rint(pixels[..., :3] / 257.0).astype(np.uint8)
+    np.testing.assert_array_equal(images.read(tmp_path / "deep.tif"), expected)
+
+
+def test_separate_channels_that_cannot_be_put_together_are_refused(tmp_path):
+    tifffile = pytest.importorskip("tifffile", reason="writes the TIFF files of this test")
+    path = tmp_path / "deep.tif"
+    pixels = noise(3, 8, 9, dtype=np.uint16)
+    tifffile.imwrite(path, pixels, photometric="rgb", planarconfig="separate", byteorder=">")
+    with pytest.raises(images.ImageError, match="save it with interleaved channels"):
+        images.read(path)
+
+
+def test_tiff_of_16_bits_in_which_white_is_zero(tmp_path):
+    tifffile = pytest.importorskip("tifffile", reason="writes the TIFF files of this test")
+    tifffile.imwrite(tmp_path / "1.tif", noise(6, 5, dtype=np.uint16), photometric="miniswhite")
+    tifffile.imwrite(tmp_path / "2.tif", ~noise(6, 5, dtype=np.uint16), photometric="minisblack")
+    first, second = (images.read(tmp_path / name) for name in ("1.tif", "2.tif"))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_tiff_of_16_bits_whose_colours_are_multiplied_with_alpha(tmp_path):
+    tifffile = pytest.importorskip("tifffile", reason="writes the TIFF files of this test")
+    colours, alpha = noise(6, 5, 3, dtype=np.uint16), np.full((6, 5, 1), 40_000, np.uint16)
+    alpha[0, 0] = 0
+    multiplied = np.rint(colours / 65535.0 * alpha).astype(np.uint16)
+    tifffile.imwrite(
+        tmp_path / "deep.tif",
+        np.dstack([multiplied, alpha]),
+        photometric="rgb",
+        extrasamples=["assocalpha"],
+    )
+    expected = np.rint(colours / 257.0).astype(int)
+    expected[0, 0] = 0  # nothing is left of it
+    assert np.abs(images.read(tmp_path / "deep.tif").astype(int) - expected).max() <= 1
+
+
 def test_grey_becomes_three_equal_channels(tmp_path):
     grey = noise(6, 5)
     for name, picture in {

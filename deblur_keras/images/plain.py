@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from deblur_keras.images.deep import decode_rounded, is_16_bit
+from deblur_keras.images import deep
 from deblur_keras.images.files import write_bytes
 from deblur_keras.images.formats import FORMATS, READABLE, ImageError, known_suffixes
+from deblur_keras.images.values import to_8_bits
 
 _ORIENTATION = 0x0112  # EXIF tag
 
@@ -150,15 +151,23 @@ def write(path, image, quality=95):
 def _pixels(data):
     """Pixels of an encoded image: uint8 (H, W, 3), upright."""
     with Image.open(io.BytesIO(data), formats=READABLE) as picture:
-        wide = is_16_bit(picture, data)
+        wide = deep.is_16_bit(picture, data)
         if not wide and (picture.mode in ("I", "F") or picture.mode.startswith("I;")):
             raise ValueError(f"pixels of mode {picture.mode}; expected 8 or 16 bits a channel")
         picture.load()  # before OpenCV too, which takes a file that is cut off without complaint
         if wide:
-            pixels = decode_rounded(data)
+            pixels = _rounded(data, picture.format)
         else:  # convert would copy RGB too, for some percent of the time that decoding takes
             pixels = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
         # Asked after loading: PNG may keep its EXIF behind the pixels, and the pixels of a TIFF
         # have been turned, and its tag dropped, by now.
         turn = _UPRIGHT.get(picture.getexif().get(_ORIENTATION), lambda same: same)
         return np.ascontiguousarray(turn(pixels))
+
+
+def _rounded(data, kind):
+    """Decodes 16 bits a channel to 8: uint8 (H, W, 3)."""
+    pixels = to_8_bits(deep.decode(data, kind))
+    if pixels.ndim == 2:
+        return np.repeat(pixels[..., None], 3, axis=-1)
+    return pixels[..., :3]

@@ -61,6 +61,24 @@ def to_uint8(image):
     return keras.ops.cast(keras.ops.clip(levels, 0, 255), "uint8")
 
 
+def to_8_bits(image):
+    """Rounds 16-bit pixels to the nearest of the 256 levels; 8-bit ones are returned as they are.
+
+    Args:
+        image: uint16 in [0, 65535] or uint8 in [0, 255], any shape.
+
+    Returns:
+        uint8 array of the same shape.
+
+    Example:
+        >>> to_8_bits(np.array([0, 128, 129, 65535], "uint16")).tolist()
+        [0, 0, 1, 255]
+    """
+    if image.dtype == np.uint8:
+        return image
+    return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
 def resize(image, scale):
     """Resizes an image: by averaging over areas when smaller, bicubically when larger.
 

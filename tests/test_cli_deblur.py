@@ -209,7 +209,7 @@ def test_an_input_that_is_another_ones_result(run, trip):
         (["trip", "-o", "notes"], "exists and is not a folder"),
         (["trip", "--suffix", "../x"], "path separator"),
         (["trip", "nowhere", "*.tif"], "not found: nowhere, *.tif"),
-        (["notes"], "no images found in notes; looked for files ending in .bmp"),
+        (["notes"], "no images found in notes; looked for files ending in ."),
         (["empty", "-o", "new"], "no images found in empty"),
         ([], "Missing argument"),
         (["trip", "--quality", "0"], "--quality"),

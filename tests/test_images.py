@@ -327,7 +327,7 @@ def test_write_takes_grey_and_views(tmp_path):
 @pytest.mark.parametrize(
     ("name", "image", "message"),
     [
-        ("photo.gif", noise(2, 2, 3), r"'.gif'; use one of .bmp"),
+        ("photo.gif", noise(2, 2, 3), r"'.gif'; use one of .avif .bmp"),
         ("photo", noise(2, 2, 3), "suffix ''"),
         ("photo.png", np.zeros((2, 2, 3), np.float32), "uint8 array.*float32"),
         ("photo.png", noise(2, 2, 4), r"uint8 \(2, 2, 4\)"),

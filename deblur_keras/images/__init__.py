@@ -1,25 +1,46 @@
-"""Reads and writes photographs: uint8 RGB on one side, float32 in [-1, 1] on the other.
+"""Reads and writes photographs: pixels on one side, float32 in [-1, 1] on the other.
 
-Every conversion between pixels and network values happens here, and rounds. Reading turns what
-cameras and editors write (EXIF orientation, grey, palettes, alpha, 16 bits, CMYK) into one plain
-form; writing is atomic, so that an interrupted run never leaves half a file.
+Every conversion between pixels and network values happens here, and rounds. `read` and `write`
+turn what cameras and editors write (EXIF orientation, grey, palettes, alpha, 16 bits, CMYK) into
+one plain form, uint8 RGB, for training and scoring. `open_photograph` and `save_photograph` keep
+what a photograph is besides: 16 bits, alpha, its colour profile and what it says about itself.
+Writing is atomic, so that an interrupted run never leaves half a file.
 """
 
 from deblur_keras.images.files import Source, atomic_path, find, write_bytes
-from deblur_keras.images.formats import SUFFIXES, ImageError, known_suffixes
+from deblur_keras.images.formats import (
+    PHOTOGRAPH_SUFFIXES,
+    RAW_SUFFIXES,
+    RESULT_SUFFIXES,
+    SUFFIXES,
+    ImageError,
+    known_suffixes,
+)
+from deblur_keras.images.opening import MAX_PIXELS, open_photograph
+from deblur_keras.images.photograph import Photograph
 from deblur_keras.images.plain import decode, read, write
-from deblur_keras.images.values import resize, to_float, to_uint8
+from deblur_keras.images.saving import check_saving, save_photograph
+from deblur_keras.images.values import resize, to_8_bits, to_float, to_uint8
 
 __all__ = [
+    "MAX_PIXELS",
+    "PHOTOGRAPH_SUFFIXES",
+    "RAW_SUFFIXES",
+    "RESULT_SUFFIXES",
     "SUFFIXES",
     "ImageError",
+    "Photograph",
     "Source",
     "atomic_path",
+    "check_saving",
     "decode",
     "find",
     "known_suffixes",
+    "open_photograph",
     "read",
     "resize",
+    "save_photograph",
+    "to_8_bits",
     "to_float",
     "to_uint8",
     "write",

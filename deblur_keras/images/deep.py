@@ -69,7 +69,10 @@ def decode(data, kind):
 def _decode(data):
     import cv2
 
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        pixels = None
     if pixels is None or pixels.dtype != np.uint16:
         raise ValueError("cannot decode its 16-bit pixels")
     if pixels.ndim == 2:

@@ -1,14 +1,29 @@
 """Finds the files that a user means, and writes files whole or not at all."""
 
 import contextlib
+import errno
 import glob
 import itertools
 import os
 import secrets
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from deblur_keras.images.formats import SUFFIXES, ImageError
+
+_FULL = "free some, or write to another disk"
+_DENIED = "change the permissions, or choose another folder"
+_CURES = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.EROFS: "write to another folder",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EISDIR: "expected a file",
+    errno.ELOOP: "a link leads back to itself; name the file that is meant",
+}
 
 
 @dataclass(frozen=True)
@@ -23,6 +38,57 @@ class Source:
 
     path: Path
     relative: Path
+
+
+def read_bytes(path):
+    """Reads a whole file, and notices when it is being written meanwhile.
+
+    Args:
+        path: file to read.
+
+    Returns:
+        bytes.
+
+    Raises:
+        ImageError: the file is missing, a folder, may not be read, or changed.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     read_bytes(write_bytes(Path(folder) / "1.png", b"PNG"))
+        b'PNG'
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            before = os.fstat(file.fileno())
+            data = file.read()
+            after = os.fstat(file.fileno())
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read: {reason(error)}", path) from error
+    same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+    if not same or (stat.S_ISREG(after.st_mode) and len(data) != after.st_size):
+        message = f"{path}: changed while it was read; wait until it is written, and run again"
+        raise ImageError(message, path)
+    return data
+
+
+def reason(error):
+    """Says in one line what the operating system refused, and what to do about it.
+
+    Args:
+        error: An `OSError`.
+
+    Returns:
+        str.
+
+    Example:
+        >>> reason(OSError(errno.ENOSPC, "No space left on device"))
+        'No space left on device; free some, or write to another disk'
+    """
+    text = error.strerror or str(error)
+    cure = _CURES.get(error.errno)
+    return f"{text}; {cure}" if cure else text
 
 
 def write_bytes(path, data):

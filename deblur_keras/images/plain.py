@@ -4,25 +4,20 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from deblur_keras.images import deep
-from deblur_keras.images.files import write_bytes
-from deblur_keras.images.formats import FORMATS, READABLE, ImageError, known_suffixes
-from deblur_keras.images.values import to_8_bits
-
-_ORIENTATION = 0x0112  # EXIF tag
-
-# What to do with the stored pixels so that the photograph stands upright, by EXIF orientation.
-_UPRIGHT = {
-    2: lambda pixels: pixels[:, ::-1],
-    3: lambda pixels: pixels[::-1, ::-1],
-    4: lambda pixels: pixels[::-1],
-    5: lambda pixels: pixels.swapaxes(0, 1),
-    6: lambda pixels: np.rot90(pixels, -1),
-    7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
-    8: lambda pixels: np.rot90(pixels),
-}
+from deblur_keras.images import deep, tiff
+from deblur_keras.images.encoding import encode
+from deblur_keras.images.files import read_bytes, reason, write_bytes
+from deblur_keras.images.formats import (
+    FORMATS,
+    READABLE,
+    ImageError,
+    known_suffixes,
+    naming,
+    require,
+)
+from deblur_keras.images.values import to_8_bits, upright
 
 
 def read(path):
@@ -49,12 +44,7 @@ def read(path):
         (2, 3, 3)
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:  # missing, a folder, no permission
-        message = f"{path}: cannot be read: {error.strerror or error}"
-        raise ImageError(message, path) from error
-    return decode(data, path)
+    return decode(read_bytes(path), path)
 
 
 def decode(data, name):
@@ -77,30 +67,19 @@ def decode(data, name):
         >>> decode(data, "a grey image").shape
         (2, 3, 3)
     """
-    try:
+    with naming(name, data):
         return _pixels(data)
-    except UnidentifiedImageError:
-        formats = ", ".join(READABLE)
-        raise ImageError(f"{name}: not an image of a known format ({formats})", name) from None
-    except Image.DecompressionBombError as error:
-        raise ImageError(
-            f"{name}: refused, too many pixels for a photograph ({error}); if the file is "
-            "trusted, raise PIL.Image.MAX_IMAGE_PIXELS",
-            name,
-        ) from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's plugins raise
-        raise ImageError(f"{name}: broken or unsupported image: {error}", name) from error
 
 
 def write(path, image, quality=95):
     """Writes an image whole or not at all; the suffix decides the format.
 
-    JPEG keeps the colour at full resolution (4:4:4).
+    JPEG and AVIF keep the colour at full resolution (4:4:4).
 
     Args:
         path: file to write; an existing one is replaced, folders above it are made.
         image: uint8 array, (H, W, 3) RGB or (H, W) grey.
-        quality: 1 to 100, for JPEG and WebP; the other formats are lossless.
+        quality: 1 to 100, for JPEG, WebP and AVIF; the other formats are lossless.
 
     Returns:
         The path written, a `pathlib.Path`.
@@ -115,7 +94,8 @@ def write(path, image, quality=95):
         'black.jpg'
     """
     path = Path(path)
-    kind = FORMATS.get(path.suffix.lower())
+    suffix = path.suffix.lower()
+    kind = FORMATS.get(suffix)
     if kind is None:
         raise ImageError(
             f"{path}: cannot write the suffix {path.suffix!r}; use one of {known_suffixes()}"
@@ -132,18 +112,11 @@ def write(path, image, quality=95):
         )
     if not 1 <= quality <= 100:
         raise ImageError(f"{path}: quality must be 1 to 100, got {quality}")
-    options = {
-        "JPEG": {"quality": quality, "subsampling": 0},
-        "WEBP": {"quality": quality},
-        "TIFF": {"compression": "tiff_lzw"},
-    }
-    buffer = io.BytesIO()
     try:
-        picture = Image.fromarray(np.ascontiguousarray(image))
-        picture.save(buffer, format=kind, **options.get(kind, {}))
-        return write_bytes(path, buffer.getbuffer())
+        require(kind)
+        return write_bytes(path, encode(kind, image, quality, codestream=suffix == ".j2k"))
     except OSError as error:
-        raise ImageError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise ImageError(f"{path}: cannot be written: {reason(error)}") from error
     except ValueError as error:  # an encoder's own limits, such as WebP's 16383 pixels a side
         raise ImageError(f"{path}: {kind} cannot hold this image: {error}") from error
 
@@ -161,8 +134,7 @@ def _pixels(data):
             pixels = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
         # Asked after loading: PNG may keep its EXIF behind the pixels, and the pixels of a TIFF
         # have been turned, and its tag dropped, by now.
-        turn = _UPRIGHT.get(picture.getexif().get(_ORIENTATION), lambda same: same)
-        return np.ascontiguousarray(turn(pixels))
+        return upright(pixels, picture.getexif().get(tiff.ORIENTATION, 1))
 
 
 def _rounded(data, kind):

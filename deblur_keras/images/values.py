@@ -1,6 +1,17 @@
-"""Converts between pixels and the values that networks take, and resizes."""
+"""Converts between pixels and the values that networks take, turns and resizes."""
 
 import numpy as np
+
+# What to do with the stored pixels so that the photograph stands upright, by EXIF orientation.
+_UPRIGHT = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
+    8: lambda pixels: np.rot90(pixels),
+}
 
 
 def to_float(image):
@@ -77,6 +88,23 @@ def to_8_bits(image):
     if image.dtype == np.uint8:
         return image
     return ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def upright(pixels, orientation):
+    """Turns and mirrors stored pixels so that the photograph stands upright.
+
+    Args:
+        pixels: array (H, W) or (H, W, C).
+        orientation: EXIF's, 1 to 8; any other leaves the pixels as they are.
+
+    Returns:
+        Contiguous array, (W, H, ...) for orientations from 5.
+
+    Example:
+        >>> upright(np.array([[1, 2]]), 6).tolist()
+        [[1], [2]]
+    """
+    return np.ascontiguousarray(_UPRIGHT.get(orientation, lambda same: same)(pixels))
 
 
 def resize(image, scale):

@@ -118,14 +118,21 @@ class Restorer:
             )
         return restored[0, :height, :width]
 
-    def restore_file(self, source, destination, overwrite=False, quality=95):
+    def restore_file(
+        self, source, destination, overwrite=False, quality=95, max_pixels=images.MAX_PIXELS
+    ):
         """Restores a photograph from file to file; the destination is written whole or not at all.
 
+        What the photograph is besides its pixels is kept: 16 bits, transparency, colour profile,
+        EXIF and XMP, as `images.open_photograph` and `images.save_photograph` say. A photograph
+        without colour stays one: what the network makes of its three equal channels is averaged.
+
         Args:
-            source: image file to read, see `images.read`.
+            source: image file to read, see `images.open_photograph`.
             destination: image file to write; its suffix decides the format.
             overwrite: replace an existing destination. The source itself is never replaced.
-            quality: 1 to 100, for JPEG and WebP.
+            quality: 1 to 100, for JPEG, WebP, AVIF and HEIC.
+            max_pixels: a source of more pixels is refused before it is decoded.
 
         Returns:
             The destination, a `pathlib.Path`.
@@ -134,13 +141,10 @@ class Restorer:
             FileExistsError: the destination exists and `overwrite` is False.
             images.ImageError: the source cannot be read, the destination not be written, or both
                 are the same file.
+            ImportError: the source or the destination is of a format for which an extra is needed.
         """
         source, destination = Path(source), Path(destination)
-        if destination.suffix.lower() not in images.SUFFIXES:
-            raise images.ImageError(
-                f"{destination}: cannot write the suffix {destination.suffix!r}; use one of "
-                f"{images.known_suffixes()}"
-            )
+        images.check_saving(destination)
         if destination.is_dir():
             raise images.ImageError(f"{destination}: is a folder; expected a file name to write")
         if destination.exists():
@@ -151,7 +155,10 @@ class Restorer:
                 )
             if not overwrite:
                 raise FileExistsError(f"{destination}: exists already; overwrite=True replaces it")
-        return images.write(destination, self(images.read(source)), quality=quality)
+        photograph = images.open_photograph(source, max_pixels)
+        images.check_saving(destination, photograph)
+        restored = photograph.restored(self(photograph.pixels))
+        return images.save_photograph(destination, restored, quality)
 
     def padded_side(self, side):
         """Computes the height or width that the network is given for one of an image.

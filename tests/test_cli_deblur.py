@@ -97,6 +97,70 @@ def test_suffix_and_format(run, trip):
     assert files("new") == ["a_sharp.tif", "b_sharp.tif", "day1/a_sharp.tif"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "read_as"),
+    [
+        *(("PNG", "PNG"), ("jpg", "JPEG"), ("jpeg", "JPEG"), ("tiff", "TIFF"), ("bmp", "BMP")),
+        *(("webp", "WEBP"), ("avif", "AVIF"), ("jp2", "JPEG2000")),
+    ],
+)
+def test_every_format(run, trip, kind, read_as):
+    run("trip/a.png", "-o", "new", "--format", kind)
+    assert files("new") == [f"a.{kind.lower()}"]
+    assert images.open_photograph(f"new/a.{kind.lower()}").format == read_as
+
+
+def test_the_choices_are_those_that_can_be_written():
+    options = {option.name: option for option in deblur.params}
+    kinds = {f".{kind}" for kind in options["kind"].type.choices}
+    assert kinds <= images.RESULT_SUFFIXES
+    every = {images.check_saving(f"a{kind}") for kind in kinds - {".heic"}}
+    assert every == {images.check_saving(f"a{suffix}") for suffix in images.SUFFIXES}
+    assert options["max_pixels"].default == images.MAX_PIXELS
+
+
+def test_suffixes_in_capitals_and_suffixes_that_lie(run, trip):
+    (trip / "a.png").rename(trip / "A.PNG")
+    images.write(trip / "day1/a.png", photo(2)).rename(trip / "day1/b.JPG")
+    run("trip/A.PNG", "trip/day1/b.JPG", "-o", "new")
+    assert files("new") == ["A.PNG", "b.JPG"]
+    assert_restored("new/A.PNG")
+    assert images.open_photograph("new/b.JPG").format == "JPEG"
+
+
+def test_max_pixels(run, trip):
+    output = run("trip/a.png", "--max-pixels", 53, code=1)
+    assert "failed: trip/a.png: refused: 9x6 are 54 pixels" in output
+    assert "(--max-pixels)" in output
+    run("trip/a.png", "--max-pixels", 54)
+
+
+def test_photographs_that_need_an_extra(run, trip, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    (trip / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (trip / "camera.NEF").write_bytes(b"II*\0" + bytes(40))
+    output = run("trip", "-o", "new", code=1)
+    assert (
+        "failed: trip/phone.HEIC: HEIC needs pillow-heif: pip install 'deblur_keras[heic" in output
+    )
+    assert (
+        "failed: trip/camera.NEF: Camera raw needs rawpy: pip install 'deblur_keras[raw" in output
+    )
+    assert "3 of 5 restored, 2 failed" in output
+
+
+def test_camera_raw_becomes_tiff(run, trip, monkeypatch):
+    done = []
+    monkeypatch.setattr(
+        Restorer, "restore_file", lambda self, source, destination, **_: done.append(destination)
+    )
+    (trip / "camera.NEF").write_bytes(b"II*\0")
+    run("trip/camera.NEF")
+    run("trip/camera.NEF", "-o", "new", "--format", "jpg")
+    assert done == [Path("trip/camera-restored.tif"), Path("new/camera.jpg")]
+
+
 def test_quality_counts(run, tmp_path):
     images.write(
         tmp_path / "big.png", np.random.default_rng(0).integers(0, 256, (64, 64, 3), "uint8")

@@ -487,7 +487,9 @@ def test_phones_previews_are_left_out_and_3d_photographs_refused(tmp_path):
 
 def test_too_many_pixels_are_refused_and_the_limit_is_ours_alone(tmp_path, monkeypatch):
     path = saved(tmp_path / "a.png", pixels=np.zeros((30, 30, 3), np.uint8))
-    with pytest.raises(images.ImageError, match=r"a\.png: refused: 30x30 are 0.0 million.*max_pix"):
+    with pytest.raises(
+        images.ImageError, match=r"a\.png: refused: 30x30 are 900 pixels.*899.*max_pix"
+    ):
         images.open_photograph(path, max_pixels=899)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # Pillow's own would refuse it
     assert images.open_photograph(path, max_pixels=900).pixels.shape == (30, 30, 3)
@@ -502,7 +504,7 @@ def test_a_bomb_is_refused_before_it_takes_memory(tmp_path):
     data[16:24] = (60_000).to_bytes(4, "big") * 2
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     (tmp_path / "bomb.png").write_bytes(data)
-    with pytest.raises(images.ImageError, match=r"refused: 60000x60000 are 3600.0 million"):
+    with pytest.raises(images.ImageError, match=r"refused: 60000x60000 are 3,600,000,000 pixels"):
         images.open_photograph(tmp_path / "bomb.png")
 
 

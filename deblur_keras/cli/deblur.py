@@ -13,6 +13,7 @@ from deblur_keras.cli.console import console, duration, fail, import_tensorflow,
 # What happens to a photograph, by direction. Its past tense ends the names beside the inputs.
 _DOING = {"deblur": "Restoring", "blur": "Blurring"}
 _DONE = {"deblur": "restored", "blur": "blurred"}
+_KINDS = ["png", "jpg", "jpeg", "webp", "avif", "tif", "tiff", "jp2", "heic", "bmp"]
 _RUN_MODEL = "generator.keras"  # of a run folder
 _SHOWN = 3  # of the results that exist already, by name
 
@@ -69,15 +70,22 @@ class _Outcome:
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["png", "jpg", "webp", "tif", "bmp"]),
-    help="Format of the results.  [default: the input's]",
+    type=click.Choice(_KINDS, case_sensitive=False),
+    help="Format of the results.  [default: the input's; tif for camera raw]",
 )
 @click.option(
     "--quality",
     type=click.IntRange(1, 100),
     default=95,
     show_default=True,
-    help="Of JPEG and WebP results.",
+    help="Of JPEG, WebP, AVIF and HEIC results; the other formats are lossless.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=200_000_000,
+    show_default=True,
+    help="Refuse photographs of more pixels than this before they are decoded.",
 )
 @click.option(
     "--restore-with-dropout",
@@ -96,6 +104,7 @@ def deblur(
     suffix,
     kind,
     quality,
+    max_pixels,
     restore_with_dropout,
     seed,
 ):
@@ -105,12 +114,17 @@ def deblur(
     output) and patterns such as 'trip/*/IMG_1*.jpg'. Files that are no images are skipped, a broken
     one does not stop the rest. The exit code is 1 when a photograph could not be restored.
 
+    Results are upright, and keep 16 bits, transparency, colour profile, EXIF and XMP as far as the
+    format allows; thumbnails, which show the blurred photograph, are left out. CMYK becomes sRGB.
+    HEIC needs pip install 'deblur_keras[heic]', camera raw 'deblur_keras[raw]'.
+
     \b
     Examples:
         deblur-keras deblur photo.jpg                      photo-restored.jpg beside it
         deblur-keras deblur photo.jpg -o sharp.png
         deblur-keras deblur holiday/ -o restored/
         deblur-keras deblur holiday/ scan.tif -o restored/ --format png
+        deblur-keras deblur IMG_1234.HEIC -o sharp.jpg --quality 90
         deblur-keras deblur a.jpg --model runs/first/generator.keras --overwrite
         deblur-keras deblur a.jpg --model runs/cycle --direction blur
     """  # noqa: D301 - click wants the real \b
@@ -125,7 +139,8 @@ def deblur(
         restorer = Restorer(model, restore_with_dropout=restore_with_dropout, seed=seed)
     except ModelError as error:
         raise fail(error) from None
-    outcome = _restore(restorer, plan.jobs, overwrite, quality, _DOING[direction])
+    options = {"overwrite": overwrite, "quality": quality, "max_pixels": max_pixels}
+    outcome = _restore(restorer, plan.jobs, options, _DOING[direction])
     _summarize(plan, outcome, output, _DONE[direction])
     if outcome.failures or outcome.existing or outcome.interrupted:
         raise SystemExit(1)
@@ -159,7 +174,7 @@ def _make_plan(inputs, output, suffix, kind):
     plan = _Plan()
     sources = []
     for source in found:
-        if source.path.suffix.lower() not in images.SUFFIXES:
+        if source.path.suffix.lower() not in images.PHOTOGRAPH_SUFFIXES:
             plan.not_images.append(source.path)
         elif output is not None and _is_earlier_output(source, output):
             plan.earlier.append(source.path)
@@ -168,10 +183,11 @@ def _make_plan(inputs, output, suffix, kind):
     if not sources:
         raise click.UsageError(
             f"no images found in {printable(', '.join(inputs))}; looked for files ending in "
-            f"{images.known_suffixes()}"
+            f"{images.known_suffixes(images.PHOTOGRAPH_SUFFIXES)}"
         )
     named = {_key(given) for given in inputs}
-    if output is not None and output.suffix.lower() in images.SUFFIXES and not output.is_dir():
+    file_name = output is not None and output.suffix.lower() in images.RESULT_SUFFIXES
+    if file_name and not output.is_dir():
         if len(sources) > 1 or any(Path(given).is_dir() for given in inputs):
             raise click.UsageError(
                 f"-o {printable(output)} is the name of a file, but the input is not a single "
@@ -194,7 +210,11 @@ def _make_plan(inputs, output, suffix, kind):
 
 
 def _destination(source, output, suffix, kind):
+    from deblur_keras import images
+
     extension = f".{kind}" if kind else source.path.suffix
+    if extension.lower() in images.RAW_SUFFIXES:
+        extension = ".tif"  # nothing writes camera raw
     name = f"{source.path.stem}{suffix or ''}{extension}"
     if output is None:
         return source.path.with_name(name)
@@ -246,7 +266,7 @@ def _refuse_clashes(jobs):
         )
 
 
-def _restore(restorer, jobs, overwrite, quality, doing):
+def _restore(restorer, jobs, options, doing):
     outcome = _Outcome()
     started = time.monotonic()
     try:
@@ -254,7 +274,7 @@ def _restore(restorer, jobs, overwrite, quality, doing):
             for source, destination in jobs:
                 shown.start(source)
                 try:
-                    restorer.restore_file(source, destination, overwrite, quality)
+                    restorer.restore_file(source, destination, **options)
                     outcome.restored += 1
                 except FileExistsError:
                     outcome.existing.append(destination)
@@ -270,7 +290,7 @@ def _restore(restorer, jobs, overwrite, quality, doing):
 def _reason(error, source):
     """One line that says why a file failed, without the path that stands before it anyway."""
     reason = str(error).strip().split("\n")[0].removeprefix(f"{source}: ")
-    known = isinstance(error, ValueError | OSError | MemoryError | ArithmeticError)
+    known = isinstance(error, ValueError | OSError | MemoryError | ArithmeticError | ImportError)
     return reason if known and reason else f"{type(error).__name__}: {reason}"
 
 

@@ -84,9 +84,8 @@ def check_size(width, height, max_pixels):
     """
     if width * height > max_pixels:
         raise ImageError(
-            f"refused: {width}x{height} are {width * height / 1e6:.1f} million pixels, more than "
-            f"the limit of {max_pixels / 1e6:.1f} million; if the file is trusted, raise it with "
-            "max_pixels (--max-pixels)"
+            f"refused: {width}x{height} are {width * height:,} pixels, more than the limit of "
+            f"{max_pixels:,}; if the file is trusted, raise it with max_pixels (--max-pixels)"
         )
 
 

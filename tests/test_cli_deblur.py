@@ -183,6 +183,21 @@ def test_other_files_are_skipped_and_broken_ones_do_not_stop_the_rest(run, trip)
     assert "3 of 5 restored, 2 failed, 1 skipped that are no images" in output
 
 
+def test_links_that_lead_back_to_themselves(run, trip):
+    (trip / "loop.png").symlink_to(trip / "loop.png")
+    (trip / "day1" / "up").symlink_to(trip, target_is_directory=True)
+    output = run("trip", "-o", "new", code=1)
+    assert "failed: trip/loop.png: cannot be read: Too many levels of symbolic links; a" in output
+    assert files("new") == ["a.png", "b.bmp", "day1/a.png"]
+
+
+def test_what_the_file_system_refuses_is_told_with_what_to_do(run, trip):
+    output = run("trip/a.png", "--suffix", "x" * 300, code=1)
+    assert "failed: trip/a.png: File name too long; choose a shorter name" in output
+    output = run("trip/a.png", "-o", "trip/b.bmp/new.png", code=1)
+    assert "a file stands where a folder is needed; choose another name" in output
+
+
 def test_a_name_that_is_not_utf_8(run, trip):
     os.rename(trip / "a.png", os.fsencode(trip) + b"/\xff.png")  # noqa: PTH104
     (trip / "b.bmp").write_bytes(b"")

@@ -224,8 +224,8 @@ def _destination(source, output, suffix, kind):
 def _is_earlier_output(source, output):
     """Whether an output folder inside an input folder is being searched as input."""
     root = source.path.parents[len(source.relative.parts) - 1]
-    inside = output.resolve() in source.path.resolve().parents
-    return inside and not root.resolve().is_relative_to(output.resolve())
+    inside = _real(output) in _real(source.path).parents
+    return inside and not _real(root).is_relative_to(_real(output))
 
 
 def _leave_out_results(plan, named):
@@ -247,7 +247,7 @@ def _leave_out_results(plan, named):
 
 
 def _refuse_clashes(jobs):
-    own = [source for source, destination in jobs if source.resolve() == destination.resolve()]
+    own = [source for source, destination in jobs if _real(source) == _real(destination)]
     if own:
         raise click.UsageError(
             f"the result of {printable(own[0])} would overwrite it, which never happens; give "
@@ -289,6 +289,10 @@ def _restore(restorer, jobs, options, doing):
 
 def _reason(error, source):
     """One line that says why a file failed, without the path that stands before it anyway."""
+    from deblur_keras import images
+
+    if isinstance(error, OSError) and error.errno:
+        error = OSError(images.reason(error))
     reason = str(error).strip().split("\n")[0].removeprefix(f"{source}: ")
     known = isinstance(error, ValueError | OSError | MemoryError | ArithmeticError | ImportError)
     return reason if known and reason else f"{type(error).__name__}: {reason}"
@@ -321,6 +325,10 @@ def _summarize(plan, outcome, output, done):
         each = duration(outcome.seconds / outcome.restored)
         line += f"; written {place} in {duration(outcome.seconds)}, {each} an image"
     click.echo(line)
+
+
+def _real(path):
+    return Path(os.path.realpath(path))  # Path.resolve raises where a link leads back to itself
 
 
 def _key(path):

@@ -7,7 +7,7 @@ what a photograph is besides: 16 bits, alpha, its colour profile and what it say
 Writing is atomic, so that an interrupted run never leaves half a file.
 """
 
-from deblur_keras.images.files import Source, atomic_path, find, write_bytes
+from deblur_keras.images.files import Source, atomic_path, find, reason, write_bytes
 from deblur_keras.images.formats import (
     PHOTOGRAPH_SUFFIXES,
     RAW_SUFFIXES,
@@ -38,6 +38,7 @@ __all__ = [
     "known_suffixes",
     "open_photograph",
     "read",
+    "reason",
     "resize",
     "save_photograph",
     "to_8_bits",

@@ -22,6 +22,8 @@ _CURES = {
     errno.EROFS: "write to another folder",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EISDIR: "expected a file",
+    errno.EEXIST: "a file stands where a folder is needed; choose another name",
+    errno.ENOTDIR: "a file stands where a folder is needed; choose another name",
     errno.ELOOP: "a link leads back to itself; name the file that is meant",
 }
 

@@ -140,6 +140,16 @@ def test_big_tiff(tmp_path):
     assert parsed(photograph.exif)[0x010E] == "far away"
 
 
+@pytest.mark.parametrize("exif", [b"no header at all", b"MM", b"II*\0\xff\xff\xff\xff", b"II*\0"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_a_file_with_broken_exif_is_opened_without_it(tmp_path, suffix, exif):
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / f"a{suffix}", exif=b"Exif\0\0" + exif)
+    photograph = images.open_photograph(tmp_path / f"a{suffix}")
+    assert photograph.pixels.shape == (4, 6, 3)
+    assert photograph.exif is None
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_broken_exif_never_stops_a_photograph(data):

@@ -38,7 +38,7 @@ def holds_grey(kind, deep, alpha):
 def encode(kind, image, quality=95, about=NOTHING, codestream=False):
     """Encodes an image.
 
-    JPEG, AVIF and HEIC keep the colour at full resolution (4:4:4).
+    JPEG and AVIF keep the colour at full resolution (4:4:4).
 
     Args:
         kind: Pillow's name of the format.

@@ -43,7 +43,7 @@ _SIGNATURES = {
     "JPEG2000": ((4, b"jP  "), (0, b"\xff\x4f\xff\x51")),
 }
 # What Pillow's plugins and OpenCV raise on bytes that are broken in one way or another.
-_ERRORS = (
+BROKEN = (
     *(OSError, SyntaxError, ValueError, EOFError, LookupError, OverflowError, RuntimeError),
     *(TypeError, ZeroDivisionError, struct.error),
 )
@@ -127,7 +127,7 @@ def naming(name, data):
         ) from None
     except ImageError as error:
         raise ImageError(f"{name}: {error}", name) from error.__cause__
-    except _ERRORS as error:
+    except BROKEN as error:
         raise ImageError(f"{name}: broken or unsupported image: {error}", name) from error
 
 

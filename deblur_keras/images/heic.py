@@ -83,6 +83,8 @@ def decode(data, max_pixels):
 def encode(image, quality, about):
     """Encodes a HEIC file, 8-bit pixels with 8 bits and 16-bit ones with 10.
 
+    Colour has half the resolution (4:2:0), as in the files of phones, most of which show no other.
+
     Args:
         image: uint8 or uint16 array (H, W) or (H, W, 3).
         quality: 1 to 100.
@@ -98,8 +100,6 @@ def encode(image, quality, about):
     mode = ("L" if image.ndim == 2 else "RGB") + (";16" if image.dtype == np.uint16 else "")
     options = {"icc_profile": about.icc, "exif": about.exif, "xmp": about.xmp}
     options = {name: value for name, value in options.items() if value}
-    if image.ndim == 3:
-        options["chroma"] = 444
     buffer = io.BytesIO()
     size = (image.shape[1], image.shape[0])
     pillow_heif().encode(mode, size, image.tobytes(), buffer, quality=quality, **options)

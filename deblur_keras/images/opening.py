@@ -9,7 +9,7 @@ from PIL import Image
 
 from deblur_keras.images import colours, deep, heic, metadata, raw, tiff
 from deblur_keras.images.files import read_bytes
-from deblur_keras.images.formats import READABLE, ImageError, naming
+from deblur_keras.images.formats import BROKEN, READABLE, ImageError, naming
 from deblur_keras.images.photograph import Photograph
 from deblur_keras.images.values import upright
 
@@ -125,8 +125,7 @@ def _open(data, max_pixels):
         else:
             pixels, alpha, channels, icc = _plain_parts(picture, about.icc)
             about = about._replace(icc=icc)
-        # Asked after loading, as `plain.read` does.
-        turn = picture.getexif().get(tiff.ORIENTATION, 1)
+        turn = _orientation(picture)  # asked after loading, as `plain.read` does
     alpha = None if alpha is None else upright(alpha, turn)
     return assemble(upright(pixels, turn), alpha, channels, about, kind)
 
@@ -141,6 +140,13 @@ def _header(data):
             Image.MAX_IMAGE_PIXELS = limit
 
 
+def _orientation(picture):
+    try:
+        return picture.getexif().get(tiff.ORIENTATION, 1)
+    except BROKEN:  # the EXIF block, which is no reason to refuse the photograph
+        return 1
+
+
 def _plain_parts(picture, icc):
     """Decodes 8 bits: (pixels, alpha or None, channels, profile of the pixels)."""
     if picture.mode in colours.CONVERTED:
@@ -150,7 +156,8 @@ def _plain_parts(picture, icc):
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         alpha = np.asarray(picture.getchannel("A"))
-    return np.asarray(picture.convert("RGB")), alpha, channels, icc
+    colour = picture if picture.mode == "RGB" else picture.convert("RGB")
+    return np.asarray(colour), alpha, channels, icc
 
 
 def _deep_parts(picture, data):

@@ -131,6 +131,5 @@ def _arrange(kind, photograph):
         if not deep:
             pixels, icc = colours.grey_to_srgb(pixels, about.icc)
         about = about._replace(icc=icc)
-    parts = [pixels] if alpha is None else [pixels, alpha[..., None]]
-    image = np.concatenate(parts, axis=-1)
+    image = pixels if alpha is None else np.concatenate([pixels, alpha[..., None]], axis=-1)
     return image[..., 0] if image.shape[2] == 1 else image, about

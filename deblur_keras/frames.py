@@ -4,6 +4,7 @@ A frame is decoded when it is asked for and not kept, so that the length of a vi
 """
 
 import collections.abc
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -17,9 +18,22 @@ import numpy as np
 from deblur_keras import images
 
 VIDEO_SUFFIXES = frozenset(
-    [".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".webm", ".wmv"]
+    [  # not .ts, which is TypeScript too
+        ".3gp",
+        ".avi",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".webm",
+        ".wmv",
+    ]
 )
-"""The lower-case suffixes of the files in a folder that `scenes` takes for videos."""
+"""The lower-case suffixes of the files in a folder that are taken for videos."""
 
 # Names that mean something to `datasets.pairs`, so that no scene's folder may have them.
 _SIDES = {"blur", "blur_gamma", "sharp", "input", "target", "a", "b"}
@@ -34,10 +48,12 @@ class Frame:
         label: what tells it from the others: its number in a video, from 0, or its file's name.
         read: callable without arguments that gives the pixels, uint8 RGB (H, W, 3), or raises
             `images.ImageError`. To be called before the next frame is asked for.
+        seconds: when a video shows it, from the video's own zero; None for a file.
     """
 
     label: str
     read: collections.abc.Callable
+    seconds: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +87,8 @@ class Scene:
             ['1.png', '2.png']
         """
         if not self.files:
-            yield from _video_frames(self.path)
+            with open_video(self.path) as capture:
+                yield from video_frames(self.path, capture)
         for file in self.files:
             yield Frame(file.name, functools.partial(images.read, file))
 
@@ -136,6 +153,48 @@ def natural_key(path):
     return [int(part) if part.isdecimal() else part for part in parts], path.name
 
 
+@contextlib.contextmanager
+def open_video(path):
+    """Opens a video with OpenCV while the block runs.
+
+    Args:
+        path: the video.
+
+    Yields:
+        `cv2.VideoCapture`, which is open.
+
+    Raises:
+        ImageError: it cannot be opened.
+    """
+    capture = _open(path)
+    try:
+        if not capture.isOpened():
+            raise images.ImageError(
+                f"{path}: cannot be opened as a video: broken, cut off, or of a kind that OpenCV "
+                "does not know"
+            )
+        yield capture
+    finally:
+        capture.release()
+
+
+def video_frames(path, capture):
+    """Gives the frames of an open video in order, decoding none of them yet.
+
+    Args:
+        path: the video, for messages.
+        capture: what `open_video` gave.
+
+    Yields:
+        `Frame`.
+    """
+    number = 0
+    while capture.grab():
+        seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        yield Frame(str(number), functools.partial(_retrieve, capture, path, number), seconds)
+        number += 1
+
+
 def _open(path):
     # FFmpeg by name where there is one: else a broken video is tried as a numbered image too.
     known = cv2.CAP_FFMPEG in cv2.videoio_registry.getBackends()
@@ -148,22 +207,6 @@ def _video_length(path):
     count = capture.get(cv2.CAP_PROP_FRAME_COUNT) if capture.isOpened() else 0
     capture.release()
     return int(count) if 0 < count < 2**40 else 0
-
-
-def _video_frames(path):
-    capture = _open(path)
-    try:
-        if not capture.isOpened():
-            raise images.ImageError(
-                f"{path}: cannot be opened as a video: broken, cut off, or of a kind that OpenCV "
-                "does not know"
-            )
-        number = 0
-        while capture.grab():
-            yield Frame(str(number), functools.partial(_retrieve, capture, path, number))
-            number += 1
-    finally:
-        capture.release()
 
 
 def _retrieve(capture, path, number):

@@ -23,6 +23,7 @@ _SUBMODULES = (
     "recipes",
     "restorer",
     "trainers",
+    "video",
 )
 _NAMES = {
     "Restorer": "restorer",

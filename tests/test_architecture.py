@@ -13,6 +13,7 @@ PACKAGE = Path(deblur_keras.__file__).parent
 FLOORS = {
     **dict.fromkeys(["layers", "losses", "metrics", "images", "registration", "sheets"], 1),
     **dict.fromkeys(["blur", "trajectories", "shakes", "camera", "averaging", "frames"], 1),
+    "video": 1,
     **dict.fromkeys(["generators", "critics", "perceptual", "datasets"], 2),
     **dict.fromkeys(["trainers", "restorer"], 3),
     **dict.fromkeys(["evaluation", "export", "recipes", "feeds", "runs"], 4),
@@ -23,6 +24,7 @@ FLOORS = {
 SIBLINGS = {
     *(("metrics", "images"), ("blur", "trajectories"), ("cli", "demo")),
     *(("averaging", "blur"), ("averaging", "images"), ("frames", "images")),
+    *(("video", "images"), ("video", "frames")),
     *(("blur", "camera"), ("blur", "shakes"), ("shakes", "trajectories")),
     *(("runs", "recipes"), ("runs", "feeds")),
 }
@@ -62,7 +64,7 @@ def test_every_part_has_a_floor():
     "statement",
     [
         "import deblur_keras",
-        "from deblur_keras import blur, images, sheets, datasets; datasets.pairs",
+        "from deblur_keras import blur, images, sheets, video, datasets; datasets.pairs",
         "from deblur_keras.cli import main, blur",
     ],
 )

@@ -15,7 +15,7 @@ import deblur_keras
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 _COMMANDS = {
-    "deblur": "Restore blurred photographs: files, folders, patterns.",
+    "deblur": "Restore blurred photographs and videos: files, folders, patterns.",
     "train": "Train a paper's system on pairs, on sharp photographs, or without partners.",
     "recipes": "List the papers' systems that train knows, with their sources.",
     "evaluate": "Score a model on pairs of blurred and sharp photographs.",

@@ -132,6 +132,22 @@ def duration(seconds):
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
 
 
+def speed(count, seconds, unit):
+    """Formats how many of something are done a second.
+
+    Args:
+        count: how many were done.
+        seconds: in how much time.
+        unit: what they are called.
+
+    Example:
+        >>> speed(50, 4, "frames"), speed(5, 2, "frames"), speed(1, 20, "frames")
+        ('12 frames/s', '2.5 frames/s', '0.05 frames/s')
+    """
+    rate = count / max(seconds, 1e-9)
+    return f"{rate:.0f} {unit}/s" if rate >= 10 else f"{rate:.2g} {unit}/s"
+
+
 class _Lines(logging.Handler):
     """Prints each record as a line on standard error, whichever that is at the moment."""
 
@@ -163,15 +179,16 @@ def shown_log():
 class Progress:
     """Tells how far a run is: a live bar on a terminal, now and then a line elsewhere.
 
-    Made by `progress`. `done` and `total` are the counts of items.
+    Made by `progress`. `done` and `total` are the counts of items; `total` may be None.
     """
 
-    def __init__(self, description, total, bar, task):
+    def __init__(self, description, total, bar, task, unit=""):
         self.description = description
         self.total = total
         self.done = 0
         self._began = False
         self._before = 0  # done before this run, and in no time
+        self._unit = unit
         self._bar, self._task = bar, task
         self._started = self._printed = time.monotonic()
 
@@ -191,20 +208,41 @@ class Progress:
             self._before = self.done
         now = time.monotonic()
         left = self._left(now)
-        self._bar.update(self._task, completed=self.done, left=left)
+        self._bar.update(self._task, completed=self.done, total=self.total, left=left)
         if not self._bar.console.is_terminal and now - self._printed >= _LINE_SECONDS:
             self._printed = now
-            click.echo(f"{self.description} {self.done}/{self.total}, {left}", err=True)
+            of = self.total or "?"
+            click.echo(f"{printable(self.description)} {self.done}/{of}, {left}", err=True)
+
+    @contextlib.contextmanager
+    def part(self, name, unit):
+        """Shows a bar for the steps of one item while the block runs.
+
+        Args:
+            name: name of the item.
+            unit: what its steps are called, for their number a second.
+
+        Yields:
+            `Progress` without a total; set `total` when it is known.
+        """
+        task = self._bar.add_task(printable(name), total=None, left="", item="")
+        try:
+            shown = Progress(name, None, self._bar, task, unit)
+            shown._began = True  # its steps have no names to start with
+            yield shown
+        finally:
+            self._bar.remove_task(task)
 
     def note(self, message):
         """Prints a line above the bar."""
         self._bar.console.print(printable(message), markup=False, soft_wrap=True)
 
     def _left(self, now):
-        done = self.done - self._before
-        if not done or self.done >= self.total:
-            return ""
-        return f"{duration((now - self._started) / done * (self.total - self.done))} left"
+        done, seconds = self.done - self._before, now - self._started
+        parts = [speed(done, seconds, self._unit)] if self._unit else []
+        if done and self.total and self.done < self.total:
+            parts.append(f"{duration(seconds / done * (self.total - self.done))} left")
+        return ", ".join(parts)
 
 
 @contextlib.contextmanager

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import click
 
+from deblur_keras.cli import clips
 from deblur_keras.cli.console import console, duration, fail, import_tensorflow, printable, progress
 
 # What happens to a photograph, by direction. Its past tense ends the names beside the inputs.
 _DOING = {"deblur": "Restoring", "blur": "Blurring"}
 _DONE = {"deblur": "restored", "blur": "blurred"}
 _KINDS = ["png", "jpg", "jpeg", "webp", "avif", "tif", "tiff", "jp2", "heic", "bmp"]
+_PREVIEW = "preview"
 _RUN_MODEL = "generator.keras"  # of a run folder
 _SHOWN = 3  # of the results that exist already, by name
 
@@ -78,7 +80,8 @@ class _Outcome:
     type=click.IntRange(1, 100),
     default=95,
     show_default=True,
-    help="Of JPEG, WebP, AVIF and HEIC results; the other formats are lossless.",
+    help="Of JPEG, WebP, AVIF and HEIC results (the other formats are lossless), and of videos: "
+    "H.264's CRF is 51 - 0.36 x quality.",
 )
 @click.option(
     "--max-pixels",
@@ -91,6 +94,17 @@ class _Outcome:
     "--restore-with-dropout",
     is_flag=True,
     help="Keep the generator's dropout active, as DeblurGAN does.",
+)
+@click.option(
+    "--start",
+    type=clips.Seconds(),
+    help="Begin a video here: seconds, or h:mm:ss. Sound and metadata come along.",
+)
+@click.option("--end", type=clips.Seconds(), help="End a video before this moment.")
+@click.option(
+    "--preview",
+    is_flag=True,
+    help="Of a video, write each frame with its restoration beside it: NAME-preview.",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of that dropout."
@@ -107,12 +121,18 @@ def deblur(
     max_pixels,
     restore_with_dropout,
     seed,
+    **of_videos,
 ):
-    """Restores blurred photographs.
+    """Restores blurred photographs and videos.
 
-    INPUT is any number of image files, folders (searched to the bottom; the tree is kept in the
-    output) and patterns such as 'trip/*/IMG_1*.jpg'. Files that are no images are skipped, a broken
-    one does not stop the rest. The exit code is 1 when a photograph could not be restored.
+    INPUT is any number of image and video files, folders (searched to the bottom; the tree is kept
+    in the output) and patterns such as 'trip/*/IMG_1*.jpg'. Files that are no images are skipped, a
+    broken one does not stop the rest. The exit code is 1 when something could not be restored.
+
+    Videos keep their frame times, sound, subtitles and metadata; the picture is encoded as H.264
+    (in WebM: VP9). Ctrl-C leaves what was restored as NAME.part.mp4. The suffixes .mp4 .m4v .mov
+    .mkv .webm are kept, the result of another kind is an .mkv. This needs PyAV, pip install
+    "av>=16,<17"; without it the pictures alone are kept.
 
     Results are upright, and keep 16 bits, transparency, colour profile, EXIF and XMP as far as the
     format allows; thumbnails, which show the blurred photograph, are left out. CMYK becomes sRGB.
@@ -127,10 +147,14 @@ def deblur(
         deblur-keras deblur IMG_1234.HEIC -o sharp.jpg --quality 90
         deblur-keras deblur a.jpg --model runs/first/generator.keras --overwrite
         deblur-keras deblur a.jpg --model runs/cycle --direction blur
+        deblur-keras deblur clip.mp4 -o sharp.mp4
+        deblur-keras deblur clip.mp4 --start 1:10 --end 1:15 --preview
     """  # noqa: D301 - click wants the real \b
+    of_video = f"-{_PREVIEW}" if of_videos["preview"] and suffix is None else suffix
     if suffix is None and output is None:
         suffix = f"-{_DONE[direction]}"
-    plan = _make_plan(inputs, output, suffix, kind)
+    plan = _make_plan(inputs, output, suffix, kind, of_video or suffix)
+    _check_options_of_videos(plan, **of_videos)
     model = _find_model(model, direction)
     import_tensorflow()
     from deblur_keras.restorer import ModelError, Restorer
@@ -139,8 +163,9 @@ def deblur(
         restorer = Restorer(model, restore_with_dropout=restore_with_dropout, seed=seed)
     except ModelError as error:
         raise fail(error) from None
-    options = {"overwrite": overwrite, "quality": quality, "max_pixels": max_pixels}
-    outcome = _restore(restorer, plan.jobs, options, _DOING[direction])
+    both = {"overwrite": overwrite, "quality": quality}
+    of_photographs = both | {"max_pixels": max_pixels}
+    outcome = _restore(restorer, plan.jobs, of_photographs, both | of_videos, _DOING[direction])
     _summarize(plan, outcome, output, _DONE[direction])
     if outcome.failures or outcome.existing or outcome.interrupted:
         raise SystemExit(1)
@@ -163,9 +188,9 @@ def _find_model(model, direction):
     return str(path)
 
 
-def _make_plan(inputs, output, suffix, kind):
+def _make_plan(inputs, output, suffix, kind, video_suffix):
     """Decides every destination before any work, so that clashes cost no time and no files."""
-    from deblur_keras import images
+    from deblur_keras import images, video
 
     try:
         found = images.find(inputs, suffixes=None)
@@ -174,7 +199,7 @@ def _make_plan(inputs, output, suffix, kind):
     plan = _Plan()
     sources = []
     for source in found:
-        if source.path.suffix.lower() not in images.PHOTOGRAPH_SUFFIXES:
+        if source.path.suffix.lower() not in images.PHOTOGRAPH_SUFFIXES | video.SUFFIXES:
             plan.not_images.append(source.path)
         elif output is not None and _is_earlier_output(source, output):
             plan.earlier.append(source.path)
@@ -183,11 +208,12 @@ def _make_plan(inputs, output, suffix, kind):
     if not sources:
         raise click.UsageError(
             f"no images found in {printable(', '.join(inputs))}; looked for files ending in "
-            f"{images.known_suffixes(images.PHOTOGRAPH_SUFFIXES)}"
+            f"{images.known_suffixes(images.PHOTOGRAPH_SUFFIXES)}, and for videos: "
+            f"{' '.join(sorted(video.SUFFIXES))}"
         )
     named = {_key(given) for given in inputs}
-    file_name = output is not None and output.suffix.lower() in images.RESULT_SUFFIXES
-    if file_name and not output.is_dir():
+    files = images.RESULT_SUFFIXES | video.SUFFIXES
+    if output is not None and output.suffix.lower() in files and not output.is_dir():
         if len(sources) > 1 or any(Path(given).is_dir() for given in inputs):
             raise click.UsageError(
                 f"-o {printable(output)} is the name of a file, but the input is not a single "
@@ -197,13 +223,23 @@ def _make_plan(inputs, output, suffix, kind):
             raise click.UsageError(
                 "--suffix and --format do not go with -o FILE, which names the result in full"
             )
+        if _is_video(sources[0].path) != _is_video(output):
+            raise click.UsageError(
+                f"{printable(sources[0].path)} and -o {printable(output)}: a photograph makes no "
+                "video, nor the other way round; give a name of the same kind, or a folder"
+            )
         plan.jobs = [(sources[0].path, output)]
     else:
         if output is not None and output.exists() and not output.is_dir():
             raise click.UsageError(f"-o {printable(output)} exists and is not a folder")
         if suffix and (os.sep in suffix or "/" in suffix):
             raise click.UsageError(f"--suffix {suffix!r} must not contain a path separator")
-        plan.jobs = [(one.path, _destination(one, output, suffix, kind)) for one in sources]
+        plan.jobs = [
+            (one.path, _destination(one, output, video_suffix, video.result_suffix(one.path)[1:]))
+            if _is_video(one.path)
+            else (one.path, _destination(one, output, suffix, kind))
+            for one in sources
+        ]
     _leave_out_results(plan, named)
     _refuse_clashes(plan.jobs)
     return plan
@@ -230,7 +266,11 @@ def _is_earlier_output(source, output):
 
 def _leave_out_results(plan, named):
     """Takes the results of an earlier run, which lie among the inputs, out of the jobs."""
-    results = {_key(destination): source for source, destination in plan.jobs}
+    results = {
+        _key(result): source
+        for source, destination in plan.jobs
+        for result in _results(source, destination)
+    }
     jobs = []
     for source, destination in plan.jobs:
         maker = results.get(_key(source), source)
@@ -244,6 +284,34 @@ def _leave_out_results(plan, named):
         else:
             plan.earlier.append(source)
     plan.jobs = jobs
+
+
+def _results(source, destination):
+    """Files that a job makes, or has made by another call: of videos, previews and parts too."""
+    if not _is_video(source):
+        return [destination]
+    from deblur_keras import video
+
+    names = (f"{source.stem}-{end}{destination.suffix}" for end in (*_DONE.values(), _PREVIEW))
+    whole = [destination, *map(destination.with_name, names)]
+    return [*whole, *map(video.partial_path, whole)]
+
+
+def _is_video(path):
+    from deblur_keras import video
+
+    return path.suffix.lower() in video.SUFFIXES
+
+
+def _check_options_of_videos(plan, start, end, preview):
+    given = [f"--{name}" for name, value in (("start", start), ("end", end)) if value is not None]
+    given += ["--preview"] if preview else []
+    if given and not any(_is_video(source) for source, _ in plan.jobs):
+        raise click.UsageError(f"{' and '.join(given)} are of videos; the input has none")
+    if end is not None and end <= (start or 0):
+        raise click.UsageError(
+            f"nothing lies between --start {float(start or 0):g} and --end {float(end):g} (seconds)"
+        )
 
 
 def _refuse_clashes(jobs):
@@ -266,7 +334,7 @@ def _refuse_clashes(jobs):
         )
 
 
-def _restore(restorer, jobs, options, doing):
+def _restore(restorer, jobs, of_photographs, of_videos, doing):
     outcome = _Outcome()
     started = time.monotonic()
     try:
@@ -274,7 +342,10 @@ def _restore(restorer, jobs, options, doing):
             for source, destination in jobs:
                 shown.start(source)
                 try:
-                    restorer.restore_file(source, destination, **options)
+                    if _is_video(source):
+                        clips.restore(restorer, source, destination, shown, **of_videos)
+                    else:
+                        restorer.restore_file(source, destination, **of_photographs)
                     outcome.restored += 1
                 except FileExistsError:
                     outcome.existing.append(destination)
@@ -294,6 +365,7 @@ def _reason(error, source):
     if isinstance(error, OSError) and error.errno:
         error = OSError(images.reason(error))
     reason = str(error).strip().split("\n")[0].removeprefix(f"{source}: ")
+    reason = "; ".join([reason, *getattr(error, "__notes__", [])])
     known = isinstance(error, ValueError | OSError | MemoryError | ArithmeticError | ImportError)
     return reason if known and reason else f"{type(error).__name__}: {reason}"
 
@@ -323,7 +395,8 @@ def _summarize(plan, outcome, output, done):
     if outcome.restored:
         place = "beside the inputs" if output is None else f"to {printable(output)}"
         each = duration(outcome.seconds / outcome.restored)
-        line += f"; written {place} in {duration(outcome.seconds)}, {each} an image"
+        what = "a file" if any(_is_video(source) for source, _ in plan.jobs) else "an image"
+        line += f"; written {place} in {duration(outcome.seconds)}, {each} {what}"
     click.echo(line)
 
 

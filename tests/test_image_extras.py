@@ -16,12 +16,12 @@ HEIC_HEAD = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 
 @pytest.fixture
 def pillow_heif():
-    return pytest.importorskip("pillow_heif", reason="pip install 'deblur_keras[heic]'")
+    return pytest.importorskip("pillow_heif", reason='pip install "pillow-heif>=1.1,<2"')
 
 
 @pytest.fixture
 def rawpy():
-    return pytest.importorskip("rawpy", reason="pip install 'deblur_keras[raw]'")
+    return pytest.importorskip("rawpy", reason='pip install "rawpy>=0.24,<1"')
 
 
 def smooth(height, width):
@@ -188,11 +188,11 @@ def test_without_the_packages_the_error_names_the_extras(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rawpy", None)
     (tmp_path / "a.jpg").write_bytes(HEIC_HEAD + bytes(50))  # iPhones' files, renamed
     dng(tmp_path / "a.dng")
-    with pytest.raises(ImportError, match=r"pip install 'deblur_keras\[heic\]'"):
+    with pytest.raises(ImportError, match=r'pip install "pillow-heif>=1\.1,<2"'):
         images.open_photograph(tmp_path / "a.jpg")
-    with pytest.raises(ImportError, match=r"pip install 'deblur_keras\[heic\]'"):
+    with pytest.raises(ImportError, match=r'pip install "pillow-heif>=1\.1,<2"'):
         images.check_saving(tmp_path / "b.heic")
-    with pytest.raises(ImportError, match=r"pip install 'deblur_keras\[raw\]'"):
+    with pytest.raises(ImportError, match=r'pip install "rawpy>=0\.24,<1"'):
         images.open_photograph(tmp_path / "a.dng")
 
 

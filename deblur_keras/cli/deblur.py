@@ -136,7 +136,7 @@ def deblur(
 
     Results are upright, and keep 16 bits, transparency, colour profile, EXIF and XMP as far as the
     format allows; thumbnails, which show the blurred photograph, are left out. CMYK becomes sRGB.
-    HEIC needs pip install 'deblur_keras[heic]', camera raw 'deblur_keras[raw]'.
+    HEIC needs pip install "pillow-heif>=1.1,<2", camera raw pip install "rawpy>=0.24,<1".
 
     \b
     Examples:

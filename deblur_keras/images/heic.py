@@ -8,7 +8,7 @@ from deblur_keras.images.formats import ImageError
 from deblur_keras.images.metadata import Metadata
 
 _BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
-_INSTALL = "pip install 'deblur_keras[heic]'"
+_INSTALL = 'pip install "pillow-heif>=1.1,<2"'
 
 
 def is_heic(data):

@@ -5,7 +5,7 @@ import io
 from deblur_keras.images import colours, metadata, tiff
 from deblur_keras.images.formats import RAW_SUFFIXES
 
-_INSTALL = "pip install 'deblur_keras[raw]'"
+_INSTALL = 'pip install "rawpy>=0.24,<1"'
 _SRGB_CURVE = (2.4, 12.92)  # LibRaw's own is that of BT.709
 _NOT_RAW = (b"\xff\xd8", b"\x89PNG")  # JPEG and PNG under a wrong suffix
 

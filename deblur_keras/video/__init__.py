@@ -1,6 +1,6 @@
 """Restores videos: pictures stream through a callable, sound and times stay as they are.
 
-`restore` does it, by PyAV where that is installed (`pip install "deblur_keras[video]"`), else by
+`restore` does it, by PyAV where that is installed (`pip install "av>=16,<17"`), else by
 OpenCV, without sound. It needs no TensorFlow: any callable from picture to picture will do.
 """
 

@@ -1,43 +1,15 @@
 """`deblur-keras deblur`: blurred files, folders and patterns in, restored files out; or back."""
 
-import os
-import time
-from collections import defaultdict
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
-from deblur_keras.cli import clips
-from deblur_keras.cli.console import console, duration, fail, import_tensorflow, printable, progress
+from deblur_keras.cli import batch, clips, jobs
+from deblur_keras.cli.console import fail, import_tensorflow
 
-# What happens to a photograph, by direction. Its past tense ends the names beside the inputs.
 _DOING = {"deblur": "Restoring", "blur": "Blurring"}
-_DONE = {"deblur": "restored", "blur": "blurred"}
 _KINDS = ["png", "jpg", "jpeg", "webp", "avif", "tif", "tiff", "jp2", "heic", "bmp"]
-_PREVIEW = "preview"
 _RUN_MODEL = "generator.keras"  # of a run folder
-_SHOWN = 3  # of the results that exist already, by name
-
-
-@dataclass
-class _Plan:
-    """What a call is going to do: (source, destination) jobs, and the files it leaves out."""
-
-    jobs: list = field(default_factory=list)
-    not_images: list = field(default_factory=list)
-    earlier: list = field(default_factory=list)
-
-
-@dataclass
-class _Outcome:
-    """What a call has done."""
-
-    restored: int = 0
-    failures: list = field(default_factory=list)  # (path, reason)
-    existing: list = field(default_factory=list)
-    seconds: float = 0.0
-    interrupted: bool = False
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -57,7 +29,7 @@ class _Outcome:
 )
 @click.option(
     "--direction",
-    type=click.Choice(list(_DONE)),
+    type=click.Choice(list(jobs.DONE)),
     default="deblur",
     show_default=True,
     help="blur makes sharp photographs blurred, with the blur generator that training a CycleGAN "
@@ -150,10 +122,10 @@ def deblur(
         deblur-keras deblur clip.mp4 -o sharp.mp4
         deblur-keras deblur clip.mp4 --start 1:10 --end 1:15 --preview
     """  # noqa: D301 - click wants the real \b
-    of_video = f"-{_PREVIEW}" if of_videos["preview"] and suffix is None else suffix
+    of_video = f"-{jobs.PREVIEW}" if of_videos["preview"] and suffix is None else suffix
     if suffix is None and output is None:
-        suffix = f"-{_DONE[direction]}"
-    plan = _make_plan(inputs, output, suffix, kind, of_video or suffix)
+        suffix = f"-{jobs.DONE[direction]}"
+    plan = jobs.make_plan(inputs, output, suffix, kind, of_video or suffix)
     _check_options_of_videos(plan, **of_videos)
     model = _find_model(model, direction)
     import_tensorflow()
@@ -165,8 +137,10 @@ def deblur(
         raise fail(error) from None
     both = {"overwrite": overwrite, "quality": quality}
     of_photographs = both | {"max_pixels": max_pixels}
-    outcome = _restore(restorer, plan.jobs, of_photographs, both | of_videos, _DOING[direction])
-    _summarize(plan, outcome, output, _DONE[direction])
+    outcome = batch.restore(
+        restorer, plan.jobs, of_photographs, both | of_videos, _DOING[direction]
+    )
+    batch.summarize(plan, outcome, output, jobs.DONE[direction])
     if outcome.failures or outcome.existing or outcome.interrupted:
         raise SystemExit(1)
 
@@ -188,221 +162,12 @@ def _find_model(model, direction):
     return str(path)
 
 
-def _make_plan(inputs, output, suffix, kind, video_suffix):
-    """Decides every destination before any work, so that clashes cost no time and no files."""
-    from deblur_keras import images, video
-
-    try:
-        found = images.find(inputs, suffixes=None)
-    except images.ImageError as error:
-        raise click.UsageError(printable(error)) from None
-    plan = _Plan()
-    sources = []
-    for source in found:
-        if source.path.suffix.lower() not in images.PHOTOGRAPH_SUFFIXES | video.SUFFIXES:
-            plan.not_images.append(source.path)
-        elif output is not None and _is_earlier_output(source, output):
-            plan.earlier.append(source.path)
-        else:
-            sources.append(source)
-    if not sources:
-        raise click.UsageError(
-            f"no images found in {printable(', '.join(inputs))}; looked for files ending in "
-            f"{images.known_suffixes(images.PHOTOGRAPH_SUFFIXES)}, and for videos: "
-            f"{' '.join(sorted(video.SUFFIXES))}"
-        )
-    named = {_key(given) for given in inputs}
-    files = images.RESULT_SUFFIXES | video.SUFFIXES
-    if output is not None and output.suffix.lower() in files and not output.is_dir():
-        if len(sources) > 1 or any(Path(given).is_dir() for given in inputs):
-            raise click.UsageError(
-                f"-o {printable(output)} is the name of a file, but the input is not a single "
-                "file; give a folder"
-            )
-        if suffix or kind:
-            raise click.UsageError(
-                "--suffix and --format do not go with -o FILE, which names the result in full"
-            )
-        if _is_video(sources[0].path) != _is_video(output):
-            raise click.UsageError(
-                f"{printable(sources[0].path)} and -o {printable(output)}: a photograph makes no "
-                "video, nor the other way round; give a name of the same kind, or a folder"
-            )
-        plan.jobs = [(sources[0].path, output)]
-    else:
-        if output is not None and output.exists() and not output.is_dir():
-            raise click.UsageError(f"-o {printable(output)} exists and is not a folder")
-        if suffix and (os.sep in suffix or "/" in suffix):
-            raise click.UsageError(f"--suffix {suffix!r} must not contain a path separator")
-        plan.jobs = [
-            (one.path, _destination(one, output, video_suffix, video.result_suffix(one.path)[1:]))
-            if _is_video(one.path)
-            else (one.path, _destination(one, output, suffix, kind))
-            for one in sources
-        ]
-    _leave_out_results(plan, named)
-    _refuse_clashes(plan.jobs)
-    return plan
-
-
-def _destination(source, output, suffix, kind):
-    from deblur_keras import images
-
-    extension = f".{kind}" if kind else source.path.suffix
-    if extension.lower() in images.RAW_SUFFIXES:
-        extension = ".tif"  # nothing writes camera raw
-    name = f"{source.path.stem}{suffix or ''}{extension}"
-    if output is None:
-        return source.path.with_name(name)
-    return output / source.relative.parent / name
-
-
-def _is_earlier_output(source, output):
-    """Whether an output folder inside an input folder is being searched as input."""
-    root = source.path.parents[len(source.relative.parts) - 1]
-    inside = _real(output) in _real(source.path).parents
-    return inside and not _real(root).is_relative_to(_real(output))
-
-
-def _leave_out_results(plan, named):
-    """Takes the results of an earlier run, which lie among the inputs, out of the jobs."""
-    results = {
-        _key(result): source
-        for source, destination in plan.jobs
-        for result in _results(source, destination)
-    }
-    jobs = []
-    for source, destination in plan.jobs:
-        maker = results.get(_key(source), source)
-        if maker == source:
-            jobs.append((source, destination))
-        elif _key(source) in named:
-            raise click.UsageError(
-                f"{printable(source)} is an input and also the result of {printable(maker)}; "
-                "leave one out, or give -o FOLDER or --suffix"
-            )
-        else:
-            plan.earlier.append(source)
-    plan.jobs = jobs
-
-
-def _results(source, destination):
-    """Files that a job makes, or has made by another call: of videos, previews and parts too."""
-    if not _is_video(source):
-        return [destination]
-    from deblur_keras import video
-
-    names = (f"{source.stem}-{end}{destination.suffix}" for end in (*_DONE.values(), _PREVIEW))
-    whole = [destination, *map(destination.with_name, names)]
-    return [*whole, *map(video.partial_path, whole)]
-
-
-def _is_video(path):
-    from deblur_keras import video
-
-    return path.suffix.lower() in video.SUFFIXES
-
-
 def _check_options_of_videos(plan, start, end, preview):
     given = [f"--{name}" for name, value in (("start", start), ("end", end)) if value is not None]
     given += ["--preview"] if preview else []
-    if given and not any(_is_video(source) for source, _ in plan.jobs):
+    if given and not any(jobs.is_video(source) for source, _ in plan.jobs):
         raise click.UsageError(f"{' and '.join(given)} are of videos; the input has none")
     if end is not None and end <= (start or 0):
         raise click.UsageError(
             f"nothing lies between --start {float(start or 0):g} and --end {float(end):g} (seconds)"
         )
-
-
-def _refuse_clashes(jobs):
-    own = [source for source, destination in jobs if _real(source) == _real(destination)]
-    if own:
-        raise click.UsageError(
-            f"the result of {printable(own[0])} would overwrite it, which never happens; give "
-            "another -o, or a --suffix"
-        )
-    by_destination = defaultdict(list)
-    for source, destination in jobs:
-        by_destination[_key(destination)].append(source)
-    clashes = [sources for sources in by_destination.values() if len(sources) > 1]
-    if clashes:
-        first = " and ".join(printable(source) for source in clashes[0])
-        more = f" (and {len(clashes) - 1} more such cases)" if len(clashes) > 1 else ""
-        raise click.UsageError(
-            f"{first} would be written to one file{more}; restore them one after the other into "
-            "different folders, or leave --format out"
-        )
-
-
-def _restore(restorer, jobs, of_photographs, of_videos, doing):
-    outcome = _Outcome()
-    started = time.monotonic()
-    try:
-        with progress(doing, total=len(jobs)) as shown:
-            for source, destination in jobs:
-                shown.start(source)
-                try:
-                    if _is_video(source):
-                        clips.restore(restorer, source, destination, shown, **of_videos)
-                    else:
-                        restorer.restore_file(source, destination, **of_photographs)
-                    outcome.restored += 1
-                except FileExistsError:
-                    outcome.existing.append(destination)
-                except Exception as error:  # whatever one file does, the others are restored
-                    outcome.failures.append((source, _reason(error, source)))
-                shown.advance()
-    except KeyboardInterrupt:
-        outcome.interrupted = True
-    outcome.seconds = time.monotonic() - started
-    return outcome
-
-
-def _reason(error, source):
-    """One line that says why a file failed, without the path that stands before it anyway."""
-    from deblur_keras import images
-
-    if isinstance(error, OSError) and error.errno:
-        error = OSError(images.reason(error))
-    reason = str(error).strip().split("\n")[0].removeprefix(f"{source}: ")
-    reason = "; ".join([reason, *getattr(error, "__notes__", [])])
-    known = isinstance(error, ValueError | OSError | MemoryError | ArithmeticError | ImportError)
-    return reason if known and reason else f"{type(error).__name__}: {reason}"
-
-
-def _summarize(plan, outcome, output, done):
-    screen = console()
-
-    def say(message):
-        screen.print(message, markup=False, soft_wrap=True)
-
-    for path, reason in outcome.failures:
-        say(f"failed: {printable(path)}: {printable(reason)}")
-    for path in outcome.existing[:_SHOWN]:
-        say(f"exists: {printable(path)}: not replaced; --overwrite does")
-    if len(outcome.existing) > _SHOWN:
-        say(f"exists: {len(outcome.existing) - _SHOWN} more")
-    parts = [f"{outcome.restored} of {len(plan.jobs)} {done}"]
-    if outcome.failures:
-        parts.append(f"{len(outcome.failures)} failed")
-    if outcome.existing:
-        parts.append(f"{len(outcome.existing)} existed")
-    if plan.not_images:
-        parts.append(f"{len(plan.not_images)} skipped that are no images")
-    if plan.earlier:
-        parts.append(f"{len(plan.earlier)} left out as results of an earlier run")
-    line = ("Interrupted: " if outcome.interrupted else "") + ", ".join(parts)
-    if outcome.restored:
-        place = "beside the inputs" if output is None else f"to {printable(output)}"
-        each = duration(outcome.seconds / outcome.restored)
-        what = "a file" if any(_is_video(source) for source, _ in plan.jobs) else "an image"
-        line += f"; written {place} in {duration(outcome.seconds)}, {each} {what}"
-    click.echo(line)
-
-
-def _real(path):
-    return Path(os.path.realpath(path))  # Path.resolve raises where a link leads back to itself
-
-
-def _key(path):
-    return os.path.abspath(path)  # noqa: PTH100 - links are names of their own

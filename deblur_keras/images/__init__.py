@@ -7,7 +7,8 @@ what a photograph is besides: 16 bits, alpha, its colour profile and what it say
 Writing is atomic, so that an interrupted run never leaves half a file.
 """
 
-from deblur_keras.images.files import Source, atomic_path, find, reason, write_bytes
+from deblur_keras.images.atomic import atomic_path, remove_leftovers, write_bytes
+from deblur_keras.images.files import Source, check_regular, find, reason
 from deblur_keras.images.formats import (
     PHOTOGRAPH_SUFFIXES,
     RAW_SUFFIXES,
@@ -32,6 +33,7 @@ __all__ = [
     "Photograph",
     "Source",
     "atomic_path",
+    "check_regular",
     "check_saving",
     "decode",
     "find",
@@ -39,6 +41,7 @@ __all__ = [
     "open_photograph",
     "read",
     "reason",
+    "remove_leftovers",
     "resize",
     "save_photograph",
     "to_8_bits",

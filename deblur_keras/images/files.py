@@ -1,16 +1,17 @@
-"""Finds the files that a user means, and writes files whole or not at all."""
+"""Finds the files that a user means, and reads them."""
 
-import contextlib
 import errno
 import glob
 import itertools
+import logging
 import os
-import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from deblur_keras.images.formats import SUFFIXES, ImageError
+
+_logger = logging.getLogger(__name__)
 
 _FULL = "free some, or write to another disk"
 _DENIED = "change the permissions, or choose another folder"
@@ -22,9 +23,16 @@ _CURES = {
     errno.EROFS: "write to another folder",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EISDIR: "expected a file",
+    errno.ENOENT: "check the name, and whether it was moved",
     errno.EEXIST: "a file stands where a folder is needed; choose another name",
     errno.ENOTDIR: "a file stands where a folder is needed; choose another name",
     errno.ELOOP: "a link leads back to itself; name the file that is meant",
+}
+_KINDS = {
+    stat.S_IFIFO: "pipe",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
 }
 
 
@@ -52,16 +60,18 @@ def read_bytes(path):
         bytes.
 
     Raises:
-        ImageError: the file is missing, a folder, may not be read, or changed.
+        ImageError: the file is missing, a folder, a pipe, a device, may not be read, or changed.
 
     Example:
         >>> import tempfile
+        >>> from deblur_keras import images
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     read_bytes(write_bytes(Path(folder) / "1.png", b"PNG"))
+        ...     read_bytes(images.write_bytes(Path(folder) / "1.png", b"PNG"))
         b'PNG'
     """
     path = Path(path)
     try:
+        check_regular(path)
         with path.open("rb") as file:
             before = os.fstat(file.fileno())
             data = file.read()
@@ -69,10 +79,29 @@ def read_bytes(path):
     except OSError as error:
         raise ImageError(f"{path}: cannot be read: {reason(error)}", path) from error
     same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
-    if not same or (stat.S_ISREG(after.st_mode) and len(data) != after.st_size):
+    if not same or len(data) != after.st_size:
         message = f"{path}: changed while it was read; wait until it is written, and run again"
         raise ImageError(message, path)
     return data
+
+
+def check_regular(path):
+    """Refuses what is no file although it has a name: to open it might wait for ever.
+
+    Args:
+        path: what is to be read.
+
+    Raises:
+        ImageError: it is a pipe, a socket or a device.
+        OSError: there is nothing that can be looked at.
+
+    Example:
+        >>> check_regular(__file__)
+    """
+    mode = os.stat(path).st_mode  # noqa: PTH116 - Path.stat is the same call
+    kind = _KINDS.get(stat.S_IFMT(mode))
+    if kind:
+        raise ImageError(f"{path}: is a {kind}, not a file; copy what it gives into one", path)
 
 
 def reason(error):
@@ -93,70 +122,7 @@ def reason(error):
     return f"{text}; {cure}" if cure else text
 
 
-def write_bytes(path, data):
-    """Writes bytes to a file whole or not at all, making the folders above it.
-
-    Args:
-        path: file to write; an existing one is replaced.
-        data: bytes-like object.
-
-    Returns:
-        The path written, a `pathlib.Path`.
-
-    Raises:
-        OSError: the file system refuses.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_bytes(Path(folder) / "new" / "scores.json", b"{}").read_bytes()
-        b'{}'
-    """
-    path = Path(path)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
-    return path
-
-
-@contextlib.contextmanager
-def atomic_path(path):
-    r"""Gives a temporary path that becomes `path` when the block ends well.
-
-    The temporary file lies in the same folder (the folders above are made), has a hidden name and
-    the same suffix, and the permissions that any new file gets. When the block raises, Ctrl-C
-    included, it is removed and `path` is as it was before.
-
-    Args:
-        path: the file that is to exist afterwards; an existing one is replaced.
-
-    Yields:
-        `pathlib.Path` of the (empty) temporary file to write to.
-
-    Raises:
-        OSError: the file system refuses.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with atomic_path(Path(folder) / "table.csv") as temporary:
-        ...         _ = temporary.write_text("name,psnr\n")
-        ...     [file.name for file in Path(folder).iterdir()]
-        ['table.csv']
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".deblur-{secrets.token_hex(8)}{path.suffix}"
-    # Not tempfile.mkstemp: its files are private (0600); 0666 lets the umask decide as usual.
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    try:
-        yield temporary
-        os.replace(temporary, path)  # noqa: PTH105 - Path.replace is the same call
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def find(paths, suffixes=SUFFIXES):
+def find(paths, suffixes=SUFFIXES, unreadable=None):
     """Lists the files that are meant by files, folders and patterns, in a steady order.
 
     Folders are searched to the bottom, in sorted order, without hidden entries and without
@@ -166,6 +132,8 @@ def find(paths, suffixes=SUFFIXES):
     Args:
         paths: a path or an iterable of paths, `str` or `pathlib.Path`.
         suffixes: the lower-case suffixes to list; None lists every file.
+        unreadable: callable that is given the `OSError` of each folder that cannot be searched;
+            None logs a warning.
 
     Returns:
         List of `Source`, relative to the folder given or to the part of a pattern before `*`.
@@ -175,9 +143,10 @@ def find(paths, suffixes=SUFFIXES):
 
     Example:
         >>> import tempfile
+        >>> from deblur_keras import images
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     _ = write_bytes(Path(folder) / "trip" / "a.jpg", b"")
-        ...     _ = write_bytes(Path(folder) / "notes.txt", b"")
+        ...     _ = images.write_bytes(Path(folder) / "trip" / "a.jpg", b"")
+        ...     _ = images.write_bytes(Path(folder) / "notes.txt", b"")
         ...     [source.relative.as_posix() for source in find(folder)]
         ['trip/a.jpg']
     """
@@ -185,7 +154,7 @@ def find(paths, suffixes=SUFFIXES):
         paths = [paths]
     found, missing = {}, []
     for given in paths:
-        sources = _expand(Path(given))
+        sources = _expand(Path(given), unreadable or _warn)
         if sources is None:
             missing.append(str(given))
             continue
@@ -198,12 +167,19 @@ def find(paths, suffixes=SUFFIXES):
     return list(found.values())
 
 
-def _expand(given):
+def _warn(error):
+    _logger.warning("%s: not searched: %s", error.filename, reason(error))
+
+
+def _expand(given, unreadable):
     """Sources meant by one path or pattern; None when there is nothing there."""
-    if given.is_dir():
-        return _walk(given, given)
-    if given.exists():
-        return [Source(given, Path(given.name))]
+    try:
+        if given.is_dir():
+            return _walk(given, given, unreadable)
+        if given.exists() or given.is_symlink():  # a link that leads nowhere fails when it is read
+            return [Source(given, Path(given.name))]
+    except OSError as error:
+        raise ImageError(f"{given}: cannot be found: {reason(error)}") from error
     if not glob.has_magic(str(given)):
         return None
     # Not Path.glob, which also matches hidden names.
@@ -212,16 +188,16 @@ def _expand(given):
     root, sources = Path(*plain), []
     for match in matches:
         if match.is_dir():
-            sources += _walk(match, root)
+            sources += _walk(match, root, unreadable)
         else:
             sources.append(Source(match, match.relative_to(root)))
     return sources if matches else None
 
 
-def _walk(folder, root):
+def _walk(folder, root, unreadable):
     """Files below `folder`, sorted, hidden ones left out, named relative to `root`."""
     sources = []
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if not name.startswith("."):

@@ -7,8 +7,9 @@ import numpy as np
 from PIL import Image
 
 from deblur_keras.images import deep, tiff
+from deblur_keras.images.atomic import write_bytes
 from deblur_keras.images.encoding import encode
-from deblur_keras.images.files import read_bytes, reason, write_bytes
+from deblur_keras.images.files import read_bytes, reason
 from deblur_keras.images.formats import (
     FORMATS,
     READABLE,

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from deblur_keras.images import colours, encoding, heic
-from deblur_keras.images.files import reason, write_bytes
+from deblur_keras.images.atomic import write_bytes
+from deblur_keras.images.files import reason
 from deblur_keras.images.formats import (
     FORMATS,
     HEIC_SUFFIXES,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deblur_keras import images
+from deblur_keras import images, photographs
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Folder of the weights that ship, `<name>.keras` each with its model card `<name>.md`."""
@@ -143,22 +143,34 @@ class Restorer:
                 are the same file.
             ImportError: the source or the destination is of a format for which an extra is needed.
         """
-        source, destination = Path(source), Path(destination)
-        images.check_saving(destination)
-        if destination.is_dir():
-            raise images.ImageError(f"{destination}: is a folder; expected a file name to write")
-        if destination.exists():
-            if source.exists() and destination.samefile(source):
-                raise images.ImageError(
-                    f"{destination}: is the input itself, which is never overwritten; give "
-                    "another name"
-                )
-            if not overwrite:
-                raise FileExistsError(f"{destination}: exists already; overwrite=True replaces it")
-        photograph = images.open_photograph(source, max_pixels)
-        images.check_saving(destination, photograph)
-        restored = photograph.restored(self(photograph.pixels))
-        return images.save_photograph(destination, restored, quality)
+        return photographs.restore_file(self, source, destination, overwrite, quality, max_pixels)
+
+    def restore_files(
+        self, jobs, overwrite=False, quality=95, max_pixels=images.MAX_PIXELS, started=None
+    ):
+        """Restores photographs from file to file, each as `restore_file` does, and in less time.
+
+        While the network works on one, the next are opened and those before saved, in threads.
+        About 256 MB of photographs are in flight at most, and one more, however large they are.
+        Whatever is wrong with one costs only itself. Ctrl-C drops what the network has not
+        restored yet; what it has is saved and yielded before `KeyboardInterrupt` is raised.
+
+        Args:
+            jobs: iterable of (source, destination), as for `restore_file`.
+            overwrite: as for `restore_file`.
+            quality: as for `restore_file`.
+            max_pixels: as for `restore_file`.
+            started: callable that is given each source when the network begins with it, or None.
+
+        Yields:
+            `photographs.Outcome` of each job, in their order: source, destination, and the
+            exception that `restore_file` would have raised, or None.
+
+        Raises:
+            ValueError: two jobs have one destination.
+        """
+        options = (overwrite, quality, max_pixels, started)
+        yield from photographs.restore_files(self, jobs, *options)
 
     def padded_side(self, side):
         """Computes the height or width that the network is given for one of an image.

@@ -13,8 +13,8 @@ PACKAGE = Path(deblur_keras.__file__).parent
 FLOORS = {
     **dict.fromkeys(["layers", "losses", "metrics", "images", "registration", "sheets"], 1),
     **dict.fromkeys(["blur", "trajectories", "shakes", "camera", "averaging", "frames"], 1),
-    "video": 1,
-    **dict.fromkeys(["generators", "critics", "perceptual", "datasets"], 2),
+    **dict.fromkeys(["video", "overlap"], 1),
+    **dict.fromkeys(["generators", "critics", "perceptual", "datasets", "photographs"], 2),
     **dict.fromkeys(["trainers", "restorer"], 3),
     **dict.fromkeys(["evaluation", "export", "recipes", "feeds", "runs"], 4),
     **dict.fromkeys(["cli", "demo"], 5),

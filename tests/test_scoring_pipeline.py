@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+from deblur_keras import overlap
 from deblur_keras.evaluation import pipeline
 
 
@@ -177,9 +178,9 @@ def test_work_that_takes_long_ends_when_the_run_is_left():
     def long_score(pair, sharp, blurred, restored):
         try:
             for _ in range(1000):
-                pipeline.check_stop()
+                overlap.check_stop()
                 time.sleep(0.01)
-        except pipeline.Stopped:
+        except overlap.Stopped:
             ended.set()
             raise
 

@@ -30,8 +30,7 @@ import math
 
 import numpy as np
 
-from deblur_keras import metrics, registration
-from deblur_keras.evaluation import pipeline
+from deblur_keras import metrics, overlap, registration
 
 RULES = (
     "each result is compared with all 198 to 200 sharp frames of its shot, both uint8 RGB",
@@ -145,7 +144,7 @@ def score_shot(frames, images):
         _check(image, images[0].shape)
     results, figures = [_View(image) for image in images], []
     for frame in frames:
-        pipeline.check_stop()  # a shot takes half a minute
+        overlap.check_stop()  # a shot takes half a minute
         _check(frame, images[0].shape)
         figures.append(_compare(_View(frame), results))
     if not figures:

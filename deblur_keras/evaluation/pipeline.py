@@ -1,48 +1,23 @@
 """Restores and scores a set of images: reads ahead, scores behind, keeps the order and the memory.
 
-One image is restored at a time, in the calling thread, as the network keeps all processors, or the
-GPU, busy by itself. While it works, the next images are read and those before are scored. What is
-in flight is a fixed number of images, however many the set has.
+One image is restored at a time; `overlap` does the rest meanwhile.
 """
 
-import collections
-import concurrent.futures
 import contextlib
 import dataclasses
-import os
-import threading
 import time
 from typing import Any
 
 import numpy as np
 
+from deblur_keras.overlap import Stopped, overlapped
+
 TIMED_ALONE = 5
 """Images that are restored with nothing else at work, for the seconds an image takes."""
-
-_READ_AHEAD = 2  # images
-_here = threading.local()  # .stop: the event of the run that this thread works for
-
-
-class Stopped(Exception):
-    """Ends a piece of work that nobody waits for any more."""
 
 
 class WriteError(OSError):
     """Says that a result could not be written, which ends the run: so would all others."""
-
-
-def check_stop():
-    """Raises if the run that this thread works for has been left: for work that takes long.
-
-    Raises:
-        Stopped: It has.
-    """
-    stop = getattr(_here, "stop", None)
-    if stop is not None and stop.is_set():
-        raise Stopped
-
-
-_WORKERS = 2  # for scoring; more only hold more images in memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,38 +86,16 @@ def restored_and_scored(restorer, pairs, read, score, alone=TIMED_ALONE, progres
     if alone == len(pairs):
         return
 
-    workers = min(_WORKERS, os.cpu_count() or 1)
-    stop = threading.Event()
-    with contextlib.ExitStack() as stack:
-        readers = stack.enter_context(concurrent.futures.ThreadPoolExecutor(1, "read"))
-        scorers = stack.enter_context(concurrent.futures.ThreadPoolExecutor(workers, "score"))
-        # Left early, by an error or by Ctrl-C, nothing is begun any more.
-        for pool in (readers, scorers):
-            stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        stack.callback(stop.set)
-        ahead, behind = collections.deque(), collections.deque()
-        waiting = iter(pairs[alone:])
+    def work(pair, images):
+        if progress is not None:
+            progress.start(pair.name)
+        done, images = _restored(restorer, pair, images)
+        return dataclasses.replace(done, seconds=None), images
 
-        def look_ahead():
-            pair = next(waiting, None)
-            if pair is not None:
-                ahead.append((pair, readers.submit(read, pair)))
-
-        for _ in range(_READ_AHEAD):
-            look_ahead()
-        while ahead or behind:
-            if ahead:
-                pair, reading = ahead.popleft()
-                if progress is not None:
-                    progress.start(pair.name)
-                look_ahead()
-                done, images = _restored(restorer, pair, reading.result)
-                done = dataclasses.replace(done, seconds=None)
-                behind.append(scorers.submit(_scored, score, done, images, stop))
-            while behind and (not ahead or len(behind) > workers or behind[0].done()):
-                yield behind.popleft().result()
-                if progress is not None:
-                    progress.advance()
+    for done in overlapped(pairs[alone:], read, work, lambda _, worked: _scored(score, *worked)):
+        yield done
+        if progress is not None:
+            progress.advance()
 
 
 def warm_up(restorer, pairs, read):
@@ -187,11 +140,10 @@ def _restored(restorer, pair, read):
     return Done(pair, size=size, seconds=seconds), (sharp, blurred, restored)
 
 
-def _scored(score, done, images, stop=None):
+def _scored(score, done, images):
     """Returns `Done` with its result."""
     if images is None:
         return done
-    _here.stop = stop
     try:
         return dataclasses.replace(done, result=score(done.pair, *images))
     except (Stopped, WriteError):

@@ -1,5 +1,7 @@
 """Does the jobs of `deblur`, one broken file not stopping the rest, and says what came of them."""
 
+import contextlib
+import itertools
 import time
 from dataclasses import dataclass, field
 
@@ -31,52 +33,94 @@ class Outcome:
     interrupted: bool = False
 
 
-def restore(restorer, jobs, of_photographs, of_videos, doing):
-    """Does the jobs, one after the other, showing how far it is.
+def restore(restorer, plan, of_photographs, of_videos, doing):
+    """Does the jobs of a plan, showing how far it is.
+
+    Photographs are opened and saved while the network works on others, videos go by themselves.
+    On Ctrl-C, what the network has done is saved still.
 
     Args:
         restorer: `Restorer`.
-        jobs: (source, destination) pairs.
-        of_photographs: dict of the options of `Restorer.restore_file`.
+        plan: `jobs.Plan`.
+        of_photographs: dict of the options of `Restorer.restore_files`.
         of_videos: dict of the options of `clips.restore`.
         doing: what is being done, such as `"Restoring"`.
 
     Returns:
         `Outcome`.
     """
-    outcome = Outcome()
+    outcome = Outcome(failures=list(plan.refused))
     started = time.monotonic()
     try:
-        with progress(doing, total=len(jobs)) as shown:
-            for source, destination in jobs:
-                shown.start(source)
-                try:
-                    if is_video(source):
-                        clips.restore(restorer, source, destination, shown, **of_videos)
-                    else:
-                        restorer.restore_file(source, destination, **of_photographs)
-                    outcome.restored += 1
-                except FileExistsError:
-                    outcome.existing.append(destination)
-                except Exception as error:  # whatever one file does, the others are restored
-                    outcome.failures.append((source, _reason(error, source)))
-                shown.advance()
+        with progress(doing, total=plan.total) as shown:
+            before = plan.total - len(plan.jobs)
+            if before:
+                shown.advance(before)
+            for videos, jobs in itertools.groupby(plan.jobs, lambda job: is_video(job[0])):
+                if videos:
+                    steps = _restore_videos(restorer, jobs, shown, of_videos)
+                else:
+                    steps = restorer.restore_files(jobs, started=shown.start, **of_photographs)
+                with contextlib.closing(steps):
+                    for done in steps:
+                        _note(outcome, *done)
+                        shown.advance()
     except KeyboardInterrupt:
         outcome.interrupted = True
     outcome.seconds = time.monotonic() - started
     return outcome
 
 
-def _reason(error, source):
+def _note(outcome, source, destination, error):
+    if error is None:
+        outcome.restored += 1
+    elif isinstance(error, FileExistsError):
+        outcome.existing.append(destination)
+    else:
+        outcome.failures.append((source, _reason(error, source, destination)))
+
+
+def _restore_videos(restorer, jobs, shown, options):
+    """Restores videos one after the other; yields `photographs.Outcome`s, as `restore_files`."""
+    from deblur_keras import images
+    from deblur_keras.photographs import Outcome as Done
+
+    for source, destination in jobs:
+        shown.start(source)
+        error = None
+        try:
+            with contextlib.suppress(OSError):  # said by what reads it
+                images.check_regular(source)
+            clips.restore(restorer, source, destination, shown, **options)
+        except Exception as failure:  # whatever one video does, the others are restored
+            error = failure
+        yield Done(source, destination, error)
+
+
+def _reason(error, source, destination):
     """One line that says why a file failed, without the path that stands before it anyway."""
     from deblur_keras import images
 
     if isinstance(error, OSError) and error.errno:
         error = OSError(images.reason(error))
-    reason = str(error).strip().split("\n")[0].removeprefix(f"{source}: ")
+    reason = str(error).strip().removeprefix(f"{source}: ")
+    for path in (source, destination):  # their names may have several lines
+        reason = reason.replace(str(path), printable(path))
+    reason = reason.split("\n")[0]
     reason = "; ".join([reason, *getattr(error, "__notes__", [])])
     known = isinstance(error, ValueError | OSError | MemoryError | ArithmeticError | ImportError)
     return reason if known and reason else f"{type(error).__name__}: {reason}"
+
+
+def tell_removed(count):
+    """Says how many half-written files of killed runs were removed, if any were.
+
+    Args:
+        count: how many.
+    """
+    if count:
+        files = "1 half-written file" if count == 1 else f"{count} half-written files"
+        console().print(f"removed {files} of a run that was killed", soft_wrap=True)
 
 
 def summarize(plan, outcome, output, done):
@@ -99,11 +143,18 @@ def summarize(plan, outcome, output, done):
         say(f"exists: {printable(path)}: not replaced; --overwrite does")
     if len(outcome.existing) > _SHOWN:
         say(f"exists: {len(outcome.existing) - _SHOWN} more")
-    parts = [f"{outcome.restored} of {len(plan.jobs)} {done}"]
+    for path, reason in plan.unsearched:
+        say(f"not searched: {printable(path)}: {printable(reason)}")
+    parts = [f"{outcome.restored} of {plan.total} {done}"]
+    if plan.done:
+        parts.append(f"{len(plan.done)} done already")
     if outcome.failures:
         parts.append(f"{len(outcome.failures)} failed")
     if outcome.existing:
         parts.append(f"{len(outcome.existing)} existed")
+    if plan.unsearched:
+        folders = "1 folder" if len(plan.unsearched) == 1 else f"{len(plan.unsearched)} folders"
+        parts.append(f"{folders} not searched")
     if plan.not_images:
         parts.append(f"{len(plan.not_images)} skipped that are no images")
     if plan.earlier:
@@ -114,4 +165,6 @@ def summarize(plan, outcome, output, done):
         each = duration(outcome.seconds / outcome.restored)
         what = "a file" if any(is_video(source) for source, _ in plan.jobs) else "an image"
         line += f"; written {place} in {duration(outcome.seconds)}, {each} {what}"
+    if outcome.interrupted:
+        line += "; the same with --resume does the rest"
     click.echo(line)

@@ -37,6 +37,12 @@ _RUN_MODEL = "generator.keras"  # of a run folder
 )
 @click.option("--overwrite", is_flag=True, help="Replace results that exist. Never the inputs.")
 @click.option(
+    "--resume",
+    is_flag=True,
+    help="Do what an interrupted or killed run has not: results that exist are taken as done, "
+    "whatever model and options made them, unless the input is newer.",
+)
+@click.option(
     "--suffix",
     help="Text appended to the names of the results.  [default: -restored (-blurred with "
     "--direction blur) without -o, else none]",
@@ -87,6 +93,7 @@ def deblur(
     model,
     direction,
     overwrite,
+    resume,
     suffix,
     kind,
     quality,
@@ -100,6 +107,7 @@ def deblur(
     INPUT is any number of image and video files, folders (searched to the bottom; the tree is kept
     in the output) and patterns such as 'trip/*/IMG_1*.jpg'. Files that are no images are skipped, a
     broken one does not stop the rest. The exit code is 1 when something could not be restored.
+    Results are written whole or not at all: after Ctrl-C, or a crash, --resume does the rest.
 
     Videos keep their frame times, sound, subtitles and metadata; the picture is encoded as H.264
     (in WebM: VP9). Ctrl-C leaves what was restored as NAME.part.mp4. The suffixes .mp4 .m4v .mov
@@ -116,6 +124,7 @@ def deblur(
         deblur-keras deblur photo.jpg -o sharp.png
         deblur-keras deblur holiday/ -o restored/
         deblur-keras deblur holiday/ scan.tif -o restored/ --format png
+        deblur-keras deblur holiday/ -o restored/ --resume  what the first run has not done
         deblur-keras deblur IMG_1234.HEIC -o sharp.jpg --quality 90
         deblur-keras deblur a.jpg --model runs/first/generator.keras --overwrite
         deblur-keras deblur a.jpg --model runs/cycle --direction blur
@@ -125,24 +134,35 @@ def deblur(
     of_video = f"-{jobs.PREVIEW}" if of_videos["preview"] and suffix is None else suffix
     if suffix is None and output is None:
         suffix = f"-{jobs.DONE[direction]}"
+    if resume and overwrite:
+        raise click.UsageError(
+            "--resume keeps the results that exist and --overwrite replaces them; give one of them"
+        )
     plan = jobs.make_plan(inputs, output, suffix, kind, of_video or suffix)
     _check_options_of_videos(plan, **of_videos)
+    if resume:
+        batch.tell_removed(jobs.leave_out_done(plan))
+    both = {"overwrite": overwrite or resume, "quality": quality}
+    of_photographs = both | {"max_pixels": max_pixels}
+    outcome = batch.Outcome(failures=plan.refused)
+    if plan.jobs:
+        restorer = _load(model, direction, restore_with_dropout=restore_with_dropout, seed=seed)
+        doing = _DOING[direction]
+        outcome = batch.restore(restorer, plan, of_photographs, both | of_videos, doing)
+    batch.summarize(plan, outcome, output, jobs.DONE[direction])
+    if outcome.failures or outcome.existing or outcome.interrupted or plan.unsearched:
+        raise SystemExit(1)
+
+
+def _load(model, direction, **options):
     model = _find_model(model, direction)
     import_tensorflow()
     from deblur_keras.restorer import ModelError, Restorer
 
     try:
-        restorer = Restorer(model, restore_with_dropout=restore_with_dropout, seed=seed)
+        return Restorer(model, **options)
     except ModelError as error:
         raise fail(error) from None
-    both = {"overwrite": overwrite, "quality": quality}
-    of_photographs = both | {"max_pixels": max_pixels}
-    outcome = batch.restore(
-        restorer, plan.jobs, of_photographs, both | of_videos, _DOING[direction]
-    )
-    batch.summarize(plan, outcome, output, jobs.DONE[direction])
-    if outcome.failures or outcome.existing or outcome.interrupted:
-        raise SystemExit(1)
 
 
 def _find_model(model, direction):

@@ -1,6 +1,7 @@
 """Decides which files become which results, before any work, so that clashes cost nothing."""
 
 import os
+import stat
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,11 +24,22 @@ class Plan:
         jobs: (source, destination), paths both, in the order of the inputs.
         not_images: files that are left out for their suffix.
         earlier: files that are left out as results of an earlier run.
+        done: jobs that an earlier run has done, of those that `leave_out_done` looked at.
+        refused: (source, reason), of files whose results would be one.
+        unsearched: (folder, reason), of folders that may not be searched.
     """
 
     jobs: list = field(default_factory=list)
     not_images: list = field(default_factory=list)
     earlier: list = field(default_factory=list)
+    done: list = field(default_factory=list)
+    refused: list = field(default_factory=list)
+    unsearched: list = field(default_factory=list)
+
+    @property
+    def total(self):
+        """How many files were to be restored, those done before or refused included."""
+        return len(self.jobs) + len(self.done) + len(self.refused)
 
 
 def make_plan(inputs, output, suffix, kind, video_suffix):
@@ -48,11 +60,15 @@ def make_plan(inputs, output, suffix, kind, video_suffix):
     """
     from deblur_keras import images, video
 
+    plan = Plan()
+
+    def note_unsearched(error):
+        plan.unsearched.append((Path(error.filename), images.reason(error)))
+
     try:
-        found = images.find(inputs, suffixes=None)
+        found = images.find(inputs, suffixes=None, unreadable=note_unsearched)
     except images.ImageError as error:
         raise click.UsageError(printable(error)) from None
-    plan = Plan()
     sources = []
     for source in found:
         if source.path.suffix.lower() not in images.PHOTOGRAPH_SUFFIXES | video.SUFFIXES:
@@ -66,6 +82,7 @@ def make_plan(inputs, output, suffix, kind, video_suffix):
             f"no images found in {printable(', '.join(inputs))}; looked for files ending in "
             f"{images.known_suffixes(images.PHOTOGRAPH_SUFFIXES)}, and for videos: "
             f"{' '.join(sorted(video.SUFFIXES))}"
+            + "".join(f"; {path}: not searched: {why}" for path, why in plan.unsearched)
         )
     named = {_key(given) for given in inputs}
     files = images.RESULT_SUFFIXES | video.SUFFIXES
@@ -97,8 +114,39 @@ def make_plan(inputs, output, suffix, kind, video_suffix):
             for one in sources
         ]
     _leave_out_results(plan, named)
-    _refuse_clashes(plan.jobs)
+    _refuse_own(plan.jobs)
+    _refuse_clashes(plan)
     return plan
+
+
+def leave_out_done(plan):
+    """Takes the jobs whose results are there, and no older than their sources, out of a plan.
+
+    What a killed run left in the folders of the results, half written under hidden names, is
+    removed.
+
+    Args:
+        plan: `Plan`; its `jobs` become fewer, `done` more.
+
+    Returns:
+        How many half-written files were removed.
+    """
+    from deblur_keras import images
+
+    folders = dict.fromkeys(destination.parent for _, destination in plan.jobs)
+    jobs, plan.jobs = plan.jobs, []
+    for job in jobs:
+        (plan.done if _is_done(*job) else plan.jobs).append(job)
+    return sum(map(images.remove_leftovers, folders))
+
+
+def _is_done(source, destination):
+    """Whether a result is there; as results are written whole or not at all, it is complete."""
+    try:
+        written = destination.stat()
+        return stat.S_ISREG(written.st_mode) and written.st_mtime_ns >= source.stat().st_mtime_ns
+    except OSError:
+        return False
 
 
 def _destination(source, output, suffix, kind):
@@ -160,24 +208,34 @@ def is_video(path):
     return path.suffix.lower() in video.SUFFIXES
 
 
-def _refuse_clashes(jobs):
+def _refuse_own(jobs):
     own = [source for source, destination in jobs if _real(source) == _real(destination)]
     if own:
         raise click.UsageError(
             f"the result of {printable(own[0])} would overwrite it, which never happens; give "
             "another -o, or a --suffix"
         )
-    by_destination = defaultdict(list)
+
+
+def _refuse_clashes(plan):
+    """Takes jobs with one destination out: with one there, the others would look as if done."""
+    sources = defaultdict(list)
+    for source, destination in plan.jobs:
+        sources[_key(destination)].append(source)
+    jobs, plan.jobs = plan.jobs, []
     for source, destination in jobs:
-        by_destination[_key(destination)].append(source)
-    clashes = [sources for sources in by_destination.values() if len(sources) > 1]
-    if clashes:
-        first = " and ".join(printable(source) for source in clashes[0])
-        more = f" (and {len(clashes) - 1} more such cases)" if len(clashes) > 1 else ""
-        raise click.UsageError(
-            f"{first} would be written to one file{more}; restore them one after the other into "
-            "different folders, or leave --format out"
-        )
+        others = [str(other) for other in sources[_key(destination)] if other != source]
+        if others:
+            why = (
+                f"{' and '.join(others)} would be written to {destination} too, so none is; "
+                "restore them one after the other into different folders, or leave --format out"
+            )
+            plan.refused.append((source, why))
+        else:
+            plan.jobs.append((source, destination))
+    if plan.refused and not plan.jobs:
+        source, why = plan.refused[0]
+        raise click.UsageError(f"{printable(source)}: {printable(why)}")
 
 
 def _real(path):

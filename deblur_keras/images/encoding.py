@@ -8,6 +8,7 @@ from deblur_keras.images import jp2, metadata, png
 
 NOTHING = metadata.Metadata()
 _DEEP = frozenset(("PNG", "TIFF", "JPEG2000", "HEIF"))  # hold more than 8 bits
+_PNG_LEVEL = 3  # a third of the time of the usual 6, which makes photographs 5 % smaller at best
 _ALPHA = frozenset(("PNG", "TIFF", "WEBP", "AVIF", "JPEG2000"))  # hold alpha exactly
 
 
@@ -76,6 +77,8 @@ def encode(kind, image, quality=95, about=NOTHING, codestream=False):
         options |= {"subsampling": "4:4:4"} if image.ndim == 3 else {}
         if image.ndim == 3 and image.shape[2] == 4:
             options["advanced"] = {"alpha:lossless": "1"}
+    elif kind == "PNG":
+        options = {"compress_level": _PNG_LEVEL}
     elif kind == "TIFF":
         options = {"compression": "tiff_lzw"}
     data = _deep(kind, image) if image.dtype == np.uint16 else _plain(kind, image, options)
@@ -105,7 +108,7 @@ def _deep(kind, image):
     import cv2
 
     suffix, options = {
-        "PNG": (".png", [cv2.IMWRITE_PNG_COMPRESSION, 6]),
+        "PNG": (".png", [cv2.IMWRITE_PNG_COMPRESSION, _PNG_LEVEL]),
         "TIFF": (".tif", [cv2.IMWRITE_TIFF_COMPRESSION, cv2.IMWRITE_TIFF_COMPRESSION_LZW]),
         "JPEG2000": (".jp2", [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]),
     }[kind]

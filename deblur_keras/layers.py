@@ -95,6 +95,20 @@ class InstanceNormalization(keras.layers.Layer):
         variance = ops.mean(ops.square(centered), axis=(1, 2), keepdims=True)
         return ops.cast(centered * ops.rsqrt(variance + self.epsilon), inputs.dtype)
 
+    def normalize(self, inputs, mean, variance):
+        """Normalizes feature maps by given statistics, for an image that is seen in parts.
+
+        Args:
+            inputs: ``(B, H, W, C)``.
+            mean: ``(C,)``, float32.
+            variance: ``(C,)``, float32.
+
+        Returns:
+            ``(B, H, W, C)``, as the layer gives where these are the image's own statistics.
+        """
+        centered = ops.cast(inputs, "float32") - mean
+        return ops.cast(centered * ops.rsqrt(variance + self.epsilon), inputs.dtype)
+
     def compute_output_shape(self, input_shape):
         """Returns the input's shape."""
         return input_shape

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deblur_keras import images, photographs
+from deblur_keras import images, memory, photographs
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Folder of the weights that ship, `<name>.keras` each with its model card `<name>.md`."""
@@ -28,7 +28,15 @@ class Restorer:
         restore_with_dropout: keep dropout layers, and only these, active, as DeblurGAN does. The
             weights are then copied once, here.
         seed: whole number that makes restoring with dropout repeatable: the result then depends
-            on the image and the seed alone. None draws anew for each image.
+            on the image, its tiles and the seed alone. None draws anew for each image.
+        tile: "auto" restores an image whole if that fits the memory budget, else in tiles that do;
+            a whole number does it in tiles of so many pixels a side always, None never.
+        overlap: most pixels around a tile that the network sees beside it. None gives it all that
+            the tile depends on (`generators.receptive_field`), which leaves no seams; less is
+            quicker, and the tiles may then differ at their borders.
+        memory: how much memory the process may hold at most, in bytes or as text such as "2GB",
+            what it holds already included. None takes half of what is free, and no more than about
+            2 GB for networks that are as quick in tiles.
 
     Attributes:
         name: name of the file or of the model.
@@ -36,7 +44,9 @@ class Restorer:
         multiple: what heights and widths are padded to multiples of.
 
     Raises:
-        ModelError: there is no such model, or it is none that maps images to images.
+        ModelError: there is no such model, or it is none that maps images to images, or `tile` is
+            a number and the model cannot be run on parts of an image.
+        ValueError: `tile`, `overlap` or `memory` is none of the above.
 
     Example:
         >>> import numpy as np
@@ -48,9 +58,29 @@ class Restorer:
     Reference:
         DeblurGAN (Kupyn et al.), section 5: "At inference time we follow the idea of [16] and
         apply both dropout and instance normalization."
+
+    Note:
+        Tiles give the result of the whole image, to the rounding of float32 arithmetic: nearly
+        all pixels are equal, and the others differ by one level. With instance norms, whose
+        statistics are those of the whole image, the network is run norm by norm over all tiles, and
+        what the next norm needs is kept: 384 bytes a pixel of the image for DeblurGAN's ResNet, in
+        memory, or in a temporary file where it would take more than half of the budget. It takes
+        about the time of the whole image. Quicker shortcuts were measured and left out, on
+        photographs of 2 to 12 megapixels with the dense generator: tiles by themselves are 4 to 5
+        grey levels from the whole image on average and up to 96, statistics from a reduced copy 1
+        to 1.7 (up to 25), from an eighth to a quarter of the image in crops 0.4 to 2 (up to 19).
+        Dropout that is kept active draws anew in each tile.
     """
 
-    def __init__(self, model_or_path, restore_with_dropout=False, seed=None):
+    def __init__(
+        self,
+        model_or_path,
+        restore_with_dropout=False,
+        seed=None,
+        tile="auto",
+        overlap=None,
+        memory=None,
+    ):
         if isinstance(model_or_path, str | Path):
             path = _locate(model_or_path)
             self.name, self.model = path.stem, _load(path)
@@ -66,7 +96,9 @@ class Restorer:
         self._dropouts = []
         if restore_with_dropout:
             self.model, self._dropouts = _with_active_dropout(self.model, self.name, seed)
-        self._forward = _tensorflow_forward(self.model)
+        self._forward = _tensorflow_forward(self.model, "uint8")
+        self._forward_16_bit = _tensorflow_forward(self.model, "uint16")
+        self._tiled = _tiled(self.model, self.name, tile, overlap, memory)
 
     @classmethod
     def from_pretrained(cls, name="default", **options):
@@ -86,14 +118,16 @@ class Restorer:
         restorer.name = name
         return restorer
 
-    def __call__(self, image):
+    def __call__(self, image, progress=None):
         """Restores one photograph.
 
         Args:
-            image: uint8 RGB array of shape (H, W, 3), any H and W from 1.
+            image: uint8 or uint16 RGB array of shape (H, W, 3), any H and W from 1.
+            progress: callable that is given the number of tiles done and the number of all, after
+                each of them; it is not called for an image that is restored whole.
 
         Returns:
-            uint8 RGB array of the same shape.
+            RGB array of the same type and shape.
 
         Raises:
             ValueError: not such an array; the message says how to convert it.
@@ -106,17 +140,18 @@ class Restorer:
         """
         image = _check_image(image)
         height, width = image.shape[:2]
-        padding = [(0, self.padded_side(side) - side) for side in (height, width)]
-        padded = np.pad(image, [*padding, (0, 0)], mode="reflect")
         for layer, state in self._dropouts:
             layer.seed_generator.state.assign(state)
-        restored, finite = self._run(padded[None])
+        held = memory.resident_bytes()
+        plan = self._tiled.plan(self.padded_side(height), self.padded_side(width), image.nbytes)
+        restored, finite = self._run(image, plan, progress)
+        self._tiled.note_held(memory.resident_bytes() - held - image.nbytes)
         if not finite:
             raise ArithmeticError(
                 f"model {self.name!r} gave values that are not finite for an image of "
                 f"{width}x{height}; its weights or its float16 arithmetic are broken"
             )
-        return restored[0, :height, :width]
+        return restored
 
     def restore_file(
         self, source, destination, overwrite=False, quality=95, max_pixels=images.MAX_PIXELS
@@ -184,19 +219,24 @@ class Restorer:
         side = max(side, _SMALLEST, 4 * self.multiple)
         return math.ceil(side / self.multiple) * self.multiple
 
-    def _run(self, batch):
-        """(B, H, W, 3) uint8 -> the same restored, and whether the network's output was finite."""
+    def _run(self, image, plan, progress):
+        """(H, W, 3) -> the same restored, and whether the network's output was finite."""
         import tensorflow as tf
 
+        height, width = image.shape[:2]
         try:
-            restored, finite = self._forward(tf.constant(batch))
+            if plan is not None:
+                return self._tiled.restore(image, plan, progress)
+            padding = [(0, self.padded_side(side) - side) for side in (height, width)]
+            padded = np.pad(image, [*padding, (0, 0)], mode="reflect")[None]
+            forward = self._forward if image.dtype == np.uint8 else self._forward_16_bit
+            restored, finite = forward(tf.constant(padded))
         except tf.errors.ResourceExhaustedError as error:
-            height, width = batch.shape[1:3]
             raise MemoryError(
                 f"not enough memory to restore {width}x{height} pixels with model {self.name!r}; "
-                "free some, or reduce or cut the image"
+                "free some, give a smaller memory budget, or reduce or cut the image"
             ) from error
-        return restored.numpy(), bool(finite)
+        return restored.numpy()[0, :height, :width], bool(finite)
 
 
 def pretrained_names():
@@ -291,62 +331,50 @@ def _check_model(model, name):
         )
 
 
-def _tensorflow_forward(model):
-    """One traced function for all sizes: uint8 (B, H, W, 3) -> (restored uint8, all finite)."""
+def _tensorflow_forward(model, pixels):
+    """One traced function for all sizes: (B, H, W, 3) pixels -> (restored, all finite)."""
     import tensorflow as tf
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)])
+    to_pixels = {"uint8": images.to_uint8, "uint16": images.to_uint16}[pixels]
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), pixels)])
     def forward(blurred):
         restored = model(images.to_float(blurred), training=False)
-        return images.to_uint8(restored), tf.reduce_all(tf.math.is_finite(restored))
+        return to_pixels(restored), tf.reduce_all(tf.math.is_finite(restored))
 
     return forward
 
 
-def _with_active_dropout(model, name, seed):
-    """Copies a model with its dropout layers always active; all other layers stay at inference.
+def _tiled(model, name, tile, overlap, budget):
+    """What restores a model's images in parts."""
+    from deblur_keras.generators.stages import NotTileableError
+    from deblur_keras.tiled import TiledGenerator
 
-    Returns:
-        The copy, and a list of (layer, state to start each image from), empty without a seed.
-    """
-    import keras
-
-    kinds = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
-    random = np.random.default_rng(seed)
-    active = []
-
-    def clone(layer):
-        config = layer.get_config()
-        if not isinstance(layer, kinds):
-            return type(layer).from_config(config)
-        # A subclass, not `training=True` on the model, which would also make batch norms use
-        # the image's own statistics.
-        kind = type(layer)
-
-        def call(self, inputs, training=False):
-            return kind.call(self, inputs, training=True)
-
-        config["seed"] = int(random.integers(2**31))
-        active.append(type(f"Active{kind.__name__}", (kind,), {"call": call}).from_config(config))
-        return active[-1]
-
-    copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
-    if not active:
+    try:
+        return TiledGenerator(model, tile, overlap, budget)
+    except NotTileableError as error:
         raise ModelError(
-            f"model {name!r} has no dropout layers to keep active; leave restore_with_dropout off"
-        )
-    copy.set_weights(model.get_weights())
-    states = [(layer, layer.seed_generator.state.numpy()) for layer in active]
-    return copy, states if seed is not None else []
+            f"model {name!r} cannot be run on parts of an image: {error}; leave tile out"
+        ) from error
+
+
+def _with_active_dropout(model, name, seed):
+    from deblur_keras.generators.dropout import with_active_dropout
+
+    try:
+        return with_active_dropout(model, seed)
+    except ValueError as error:
+        raise ModelError(f"model {name!r} {error}; leave restore_with_dropout off") from error
 
 
 def _check_image(image):
     image = np.asarray(image)
-    if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size:
+    known = image.dtype in (np.uint8, np.uint16)
+    if known and image.ndim == 3 and image.shape[2] == 3 and image.size:
         return image
     if not image.size:
         cure = "give an image of at least 1x1"
-    elif image.dtype != np.uint8:
+    elif not known:
         cure = "images.to_uint8 converts values in [-1, 1]; multiply others to [0, 255] and round"
     elif image.ndim == 2:
         cure = "np.repeat(image[..., None], 3, axis=-1) makes grey RGB"
@@ -357,6 +385,6 @@ def _check_image(image):
     else:
         cure = "images.read reads a file in that form"
     raise ValueError(
-        f"expected a uint8 RGB image of shape (H, W, 3), got {image.dtype} of shape "
+        f"expected a uint8 or uint16 RGB image of shape (H, W, 3), got {image.dtype} of shape "
         f"{image.shape}; {cure}"
     )

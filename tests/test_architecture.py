@@ -12,21 +12,22 @@ import deblur_keras
 PACKAGE = Path(deblur_keras.__file__).parent
 FLOORS = {
     **dict.fromkeys(["layers", "losses", "metrics", "images", "registration", "sheets"], 1),
+    **dict.fromkeys(["memory", "tiles"], 1),
     **dict.fromkeys(["blur", "trajectories", "shakes", "camera", "averaging", "frames"], 1),
     **dict.fromkeys(["video", "overlap"], 1),
     **dict.fromkeys(["generators", "critics", "perceptual", "datasets", "photographs"], 2),
-    **dict.fromkeys(["trainers", "restorer"], 3),
+    **dict.fromkeys(["trainers", "restorer", "tiled"], 3),
     **dict.fromkeys(["evaluation", "export", "recipes", "feeds", "runs"], 4),
     **dict.fromkeys(["cli", "demo"], 5),
 }
 # On one floor: pixels are converted in images, trajectories are half of blur, a command is its
-# function's face, a run is a recipe and its feed.
+# function's face, a run is a recipe and its feed, a restorer restores in tiles too.
 SIBLINGS = {
     *(("metrics", "images"), ("blur", "trajectories"), ("cli", "demo")),
     *(("averaging", "blur"), ("averaging", "images"), ("frames", "images")),
     *(("video", "images"), ("video", "frames")),
     *(("blur", "camera"), ("blur", "shakes"), ("shakes", "trajectories")),
-    *(("runs", "recipes"), ("runs", "feeds")),
+    *(("runs", "recipes"), ("runs", "feeds"), ("restorer", "tiled")),
 }
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
 

@@ -1,10 +1,13 @@
 """What can be read off a network's graph: the sizes it takes and what an image costs."""
 
 import dataclasses
+import fractions
 import math
 
 import keras
 from keras import layers
+
+from deblur_keras.generators.calls import functional, graph_of, model_calls
 
 
 def size_multiple(model):
@@ -26,9 +29,29 @@ def size_multiple(model):
         >>> size_multiple(resnet_generator(filters=4, blocks=1))
         4
     """
-    model = _functional(model, "size_multiple")
+    functional(model, "size_multiple")
+    network = model_calls(model)
     # Rows and columns apart: a factored convolution has a stride along one of them alone.
-    return math.lcm(_coarsest(model, axis=0), _coarsest(model, axis=1))
+    return math.lcm(*(math.ceil(max(scales(network, axis).values())) for axis in (0, 1)))
+
+
+def scales(network, axis):
+    """Follows the strides along one axis of an image.
+
+    Args:
+        network: The `Calls` of a model.
+        axis: 0 for rows, 1 for columns.
+
+    Returns:
+        ``{number of a tensor: pixels of the image that one step on its grid is}``, whole numbers,
+        or fractions where a network works on a finer grid than the image.
+    """
+    found = dict.fromkeys(network.inputs, fractions.Fraction(1))
+    for call in network.calls:
+        scale = max(found[number] for number in call.inputs)
+        scale = scale * _stride(call.operation, axis) / _growth(call.operation, axis)
+        found.update(dict.fromkeys(call.outputs, scale))
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +93,12 @@ def layer_costs(model, height, width):
         >>> [cost.output_shape for cost in costs if cost.layer.name == "down2_conv"]
         [(16, 16, 16)]
     """
-    model = _functional(model, "layer_costs")
+    model = functional(model, "layer_costs")
     costs = []
 
     def followed(operation):
         def run(*arguments, **options):
-            inner = _graph(operation)
+            inner = graph_of(operation)
             if inner is not None:
                 return inner._run_through_graph(arguments[0], operation_fn=followed)
             output = operation.compute_output_spec(*arguments, **options)
@@ -143,44 +166,6 @@ def _layer_cost(layer, input_shape, output_shape):
             f"{type(layer).__name__} and has a kernel."
         )
     return 0
-
-
-def _functional(model, user):
-    graph = _graph(model)
-    if graph is None:
-        raise ValueError(
-            f"{user} needs a functional keras.Model, whose layers it can follow; "
-            f"received {type(model).__name__}."
-        )
-    return graph
-
-
-def _graph(operation):
-    """Returns a layer's own graph if it is a functional or sequential model, else None."""
-    if isinstance(operation, keras.Sequential):
-        operation = operation._functional
-    # Keras exports no name for the class of functional models; the graph is what is needed here.
-    return operation if hasattr(operation, "_nodes_by_depth") else None
-
-
-def _coarsest(model, axis):
-    """Follows the strides along one axis of an image (0: rows, 1: columns)."""
-    scales = {id(tensor): 1 for tensor in model.inputs}
-    largest = 1
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
-            if not node.input_tensors:
-                continue
-            scale = max(scales[id(tensor)] for tensor in node.input_tensors)
-            operation = node.operation
-            inner = _graph(operation)
-            if inner is not None:
-                largest = max(largest, scale * _coarsest(inner, axis))
-            else:
-                scale = scale * _stride(operation, axis) // _growth(operation, axis)
-            largest = max(largest, scale)
-            scales.update((id(tensor), max(scale, 1)) for tensor in node.outputs)
-    return largest
 
 
 def _stride(operation, axis):

@@ -21,7 +21,7 @@ from deblur_keras.images.opening import MAX_PIXELS, open_photograph
 from deblur_keras.images.photograph import Photograph
 from deblur_keras.images.plain import decode, read, write
 from deblur_keras.images.saving import check_saving, save_photograph
-from deblur_keras.images.values import resize, to_8_bits, to_float, to_uint8
+from deblur_keras.images.values import resize, to_8_bits, to_float, to_uint8, to_uint16
 
 __all__ = [
     "MAX_PIXELS",
@@ -47,6 +47,7 @@ __all__ = [
     "to_8_bits",
     "to_float",
     "to_uint8",
+    "to_uint16",
     "write",
     "write_bytes",
 ]

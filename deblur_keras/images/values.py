@@ -15,30 +15,33 @@ _UPRIGHT = {
 
 
 def to_float(image):
-    """Converts 8-bit pixels to the values that the networks take, `pixel / 127.5 - 1`.
+    """Converts pixels to the values that the networks take, `pixel / 127.5 - 1` for 8 bits.
 
     Args:
-        image: uint8 in [0, 255], any shape; a NumPy array, or a tensor of the Keras backend.
+        image: uint8 in [0, 255] or uint16 in [0, 65535], any shape; a NumPy array, or a tensor of
+            the Keras backend.
 
     Returns:
         float32 in [-1, 1], same shape and kind as `image`.
 
     Raises:
-        ValueError: not uint8.
+        ValueError: neither uint8 nor uint16.
 
     Example:
         >>> to_float(np.array([0, 255], "uint8")).tolist()
         [-1.0, 1.0]
     """
-    if _dtype(image) != "uint8":
+    middle = {"uint8": 127.5, "uint16": 32767.5}.get(_dtype(image))
+    if middle is None:
         raise ValueError(
-            f"to_float expects uint8 pixels in [0, 255], got {_dtype(image)}; round and cast first"
+            f"to_float expects uint8 pixels in [0, 255] or uint16 in [0, 65535], got "
+            f"{_dtype(image)}; round and cast first"
         )
     if isinstance(image, np.ndarray | np.generic):
-        return image.astype(np.float32) / np.float32(127.5) - np.float32(1)
+        return image.astype(np.float32) / np.float32(middle) - np.float32(1)
     import keras
 
-    return keras.ops.cast(image, "float32") / 127.5 - 1.0
+    return keras.ops.cast(image, "float32") / middle - 1.0
 
 
 def to_uint8(image):
@@ -70,6 +73,36 @@ def to_uint8(image):
 
     levels = keras.ops.round((keras.ops.cast(image, "float32") + 1.0) * 127.5)
     return keras.ops.cast(keras.ops.clip(levels, 0, 255), "uint8")
+
+
+def to_uint16(image):
+    """Converts network values to 16-bit pixels: rounded to the nearest level, then clipped.
+
+    Args:
+        image: as in `to_uint8`.
+
+    Returns:
+        uint16 in [0, 65535], same shape and kind as `image`.
+
+    Raises:
+        ValueError: not floating point.
+
+    Example:
+        >>> to_uint16(np.array([-1.0, 0.0, 0.999, 3.0], "float32")).tolist()
+        [0, 32768, 65502, 65535]
+    """
+    if "float" not in _dtype(image):
+        raise ValueError(
+            f"to_uint16 expects floating-point values in [-1, 1], got {_dtype(image)}; pixels that "
+            "are uint16 already need no conversion"
+        )
+    if isinstance(image, np.ndarray | np.generic):
+        levels = np.rint((image.astype(np.float32) + np.float32(1)) * np.float32(32767.5))
+        return np.clip(levels, 0, 65535).astype(np.uint16)
+    import keras
+
+    levels = keras.ops.round((keras.ops.cast(image, "float32") + 1.0) * 32767.5)
+    return keras.ops.cast(keras.ops.clip(levels, 0, 65535), "uint16")
 
 
 def to_8_bits(image):

@@ -1,4 +1,4 @@
-"""Exports a generator to a SavedModel that serves uint8 photographs of any size by itself."""
+"""Exports a generator: to a SavedModel for servers, to ONNX for engines other than TensorFlow."""
 
 import secrets
 import shutil
@@ -73,6 +73,76 @@ def export_saved_model(model_or_path, directory, overwrite=False):
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
     return directory
+
+
+def export_onnx(model_or_path, path, overwrite=False):
+    """Writes a generator as an ONNX file, which restores without Keras and TensorFlow.
+
+    The file maps ``blurred`` to ``restored``, float32 RGB ``(B, H, W, 3)`` in [-1, 1], for H and W
+    that are multiples of the network's. `deblur_keras.Restorer` takes it by its path, or by that of
+    the ``.keras`` file beside it, and pads, tiles and rounds; what it needs to know for that is in
+    the metadata. Before anything is written the network is compared with Keras on noise.
+
+    Args:
+        model_or_path: As in `export_saved_model`.
+        path: File to write, ending in ``.onnx``.
+        overwrite: Whether to replace a file that is there.
+
+    Returns:
+        The path, a `pathlib.Path`, and the largest difference to Keras in [-1, 1] that was found.
+
+    Raises:
+        FileExistsError: If the file exists and may not be replaced.
+        ValueError: If the path does not end in ``.onnx``.
+        ModelError: If there is no such model, or it cannot be converted, or differs.
+        ImportError: If onnx is missing; tells how to install it.
+
+    Example:
+        >>> import tempfile
+        >>> from deblur_keras.generators import compact_generator
+        >>> model = compact_generator(widths=(4,), blocks=(1,))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path, difference = export_onnx(model, f"{folder}/small.onnx")
+        ...     path.name, difference < 1e-3
+        ('small.onnx', True)
+    """
+    from deblur_keras import images, models, portable
+    from deblur_keras.engines import conversion
+
+    path = Path(path)
+    if path.suffix != ".onnx":
+        raise ValueError(f"{path}: expected the name of a file that ends in .onnx")
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise FileExistsError(
+            f"{path}: exists already; choose another name, or replace it with overwrite "
+            "(--overwrite)"
+        )
+    conversion.import_onnx()  # before anything is loaded
+    source = models.Source(model_or_path)
+    digest = "" if source.path is None else portable.sha256(source.path)
+    converted = conversion.convert(source.model, source.name, digest)
+    difference = conversion.check_parity(source.model, converted, source.name, _onnx_runner())
+    return images.write_bytes(path, converted.SerializeToString()), difference
+
+
+def _onnx_runner():
+    """A callable that runs an ONNX file's bytes on an array, by what is installed."""
+    try:
+        import onnxruntime
+    except ImportError:
+        from onnx.reference import ReferenceEvaluator
+
+        return lambda content, blurred: ReferenceEvaluator(content).run(None, {"blurred": blurred})[
+            0
+        ]
+
+    def run(content, blurred):
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return session.run(None, {"blurred": blurred})[0]
+
+    return run
 
 
 def _check_free(directory, overwrite):

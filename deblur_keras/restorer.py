@@ -1,21 +1,17 @@
 """Restores photographs of any size with a generator: array in, array out."""
 
 import math
-import re
 from pathlib import Path
 
 import numpy as np
 
-from deblur_keras import images, memory, photographs
+from deblur_keras import engines, images, memory, models, photographs
+from deblur_keras.models import ModelError, pretrained_names, pretrained_path
+from deblur_keras.windows import WindowedEngine
 
-WEIGHTS = Path(__file__).parent / "weights"
-"""Folder of the weights that ship, `<name>.keras` each with its model card `<name>.md`."""
+__all__ = ["ModelError", "Restorer", "pretrained_names", "pretrained_path"]
 
 _SMALLEST = 16  # px a side that the network sees at least; smaller images are padded to it
-
-
-class ModelError(ValueError):
-    """A model that cannot be found, loaded, or used to restore photographs."""
 
 
 class Restorer:
@@ -23,10 +19,11 @@ class Restorer:
 
     Args:
         model_or_path: a functional `keras.Model` that maps (None, None, None, 3) in [-1, 1] to
-            the same; or the path of one saved as `.keras`; or the name of one that ships (see
-            `pretrained_names`). Training a model that was passed in shows in the next image.
+            the same; or the path of one saved as `.keras`; or that of an `.onnx` file which
+            `deblur-keras export` wrote; or the name of one that ships (see `pretrained_names`).
+            Training a model that was passed in shows in the next image.
         restore_with_dropout: keep dropout layers, and only these, active, as DeblurGAN does. The
-            weights are then copied once, here.
+            weights are then copied once, here. Of the engine tensorflow alone.
         seed: whole number that makes restoring with dropout repeatable: the result then depends
             on the image, its tiles and the seed alone. None draws anew for each image.
         tile: "auto" restores an image whole if that fits the memory budget, else in tiles that do;
@@ -37,16 +34,23 @@ class Restorer:
         memory: how much memory the process may hold at most, in bytes or as text such as "2GB",
             what it holds already included. None takes half of what is free, and no more than about
             2 GB for networks that are as quick in tiles.
+        engine: what runs the network: "tensorflow", "openvino" or "onnxruntime". The others are
+            quicker than tensorflow and do not load it, and agree with it to 1e-3 of [-1, 1]. "auto"
+            takes the quickest that is installed, if the network is there as an `.onnx` file, as the
+            weights that ship are; see docs/speed.md. A model that was passed in and is to be run by
+            another engine than tensorflow is converted once, here.
+        precision: "float32", or "bf16" with openvino on processors that have instructions for it:
+            about twice as quick, for a grey level or two of difference.
 
     Attributes:
         name: name of the file or of the model.
-        model: the `keras.Model`.
         multiple: what heights and widths are padded to multiples of.
 
     Raises:
         ModelError: there is no such model, or it is none that maps images to images, or `tile` is
             a number and the model cannot be run on parts of an image.
-        ValueError: `tile`, `overlap` or `memory` is none of the above.
+        ValueError: an argument is none of the above, or the processor cannot do bf16.
+        ImportError: the engine asked for is not installed; the message says how to.
 
     Example:
         >>> import numpy as np
@@ -80,25 +84,46 @@ class Restorer:
         tile="auto",
         overlap=None,
         memory=None,
+        engine=engines.choice.AUTO,
+        precision="float32",
     ):
-        if isinstance(model_or_path, str | Path):
-            path = _locate(model_or_path)
-            self.name, self.model = path.stem, _load(path)
-        else:
-            self.name, self.model = getattr(model_or_path, "name", "model"), model_or_path
-        _check_model(self.model, self.name)
-        from deblur_keras import generators
-
-        try:
-            self.multiple = generators.size_multiple(self.model)
-        except ValueError as error:
-            raise ModelError(f"model {self.name!r}: {error}") from error
-        self._dropouts = []
+        engines.choice.check(engine, precision)
+        self._source, self._dropouts = models.Source(model_or_path), []
+        self.name = self._source.name
+        self._options, self._automatic = (tile, overlap, memory), engine == engines.choice.AUTO
         if restore_with_dropout:
-            self.model, self._dropouts = _with_active_dropout(self.model, self.name, seed)
-        self._forward = _tensorflow_forward(self.model, "uint8")
-        self._forward_16_bit = _tensorflow_forward(self.model, "uint16")
-        self._tiled = _tiled(self.model, self.name, tile, overlap, memory)
+            if engine not in (engines.choice.AUTO, "tensorflow") or precision != "float32":
+                raise ValueError(
+                    f"dropout is kept active by the engine tensorflow in float32 alone, got "
+                    f"{engine} in {precision}; leave engine and precision out"
+                )
+            model, self._dropouts = _with_active_dropout(self.model, self.name, seed)
+            self._source, engine = models.Source(model), "tensorflow"
+        self._use(engines.make(self._source, engine, precision))
+
+    @property
+    def model(self):
+        """The `keras.Model`, loaded now if the engine did without it.
+
+        Raises:
+            ModelError: there is only an `.onnx` file.
+        """
+        return self._source.model
+
+    @property
+    def engine(self):
+        """Name of the engine that restores: "tensorflow", "openvino" or "onnxruntime"."""
+        return self._engine.name
+
+    @property
+    def precision(self):
+        """Precision that it computes in: "float32" or "bf16"."""
+        return self._engine.precision
+
+    @property
+    def engine_reason(self):
+        """Why "auto" did not take a quicker engine; empty where it took the quickest."""
+        return self._engine.reason
 
     @classmethod
     def from_pretrained(cls, name="default", **options):
@@ -142,10 +167,13 @@ class Restorer:
         height, width = image.shape[:2]
         for layer, state in self._dropouts:
             layer.seed_generator.state.assign(state)
-        held = memory.resident_bytes()
-        plan = self._tiled.plan(self.padded_side(height), self.padded_side(width), image.nbytes)
-        restored, finite = self._run(image, plan, progress)
-        self._tiled.note_held(memory.resident_bytes() - held - image.nbytes)
+        try:
+            restored, finite = self._run(image, progress)
+        except engines.EngineError as error:
+            if not self._automatic:
+                raise
+            self._use(engines.choice.fall_back(self._source, self._engine, error))
+            restored, finite = self._run(image, progress)
         if not finite:
             raise ArithmeticError(
                 f"model {self.name!r} gave values that are not finite for an image of "
@@ -219,130 +247,44 @@ class Restorer:
         side = max(side, _SMALLEST, 4 * self.multiple)
         return math.ceil(side / self.multiple) * self.multiple
 
-    def _run(self, image, plan, progress):
-        """(H, W, 3) -> the same restored, and whether the network's output was finite."""
-        import tensorflow as tf
+    def _use(self, engine):
+        """Restores by an engine from now on."""
+        self._engine, self.multiple = engine, engine.network.multiple
+        if engine.name == "tensorflow":
+            self._parts = _tiled(self.model, self.name, *self._options)
+        else:
 
+            def staged():
+                return _tiled(self.model, self.name, *self._options)
+
+            self._parts = WindowedEngine(engine, *self._options, staged)
+
+    def _run(self, image, progress):
+        """(H, W, 3) -> the same restored, and whether the network's output was finite."""
         height, width = image.shape[:2]
+        padded_size = [self.padded_side(side) for side in (height, width)]
+        held = memory.resident_bytes()
         try:
+            plan = self._parts.plan(*padded_size, image.nbytes)
             if plan is not None:
-                return self._tiled.restore(image, plan, progress)
-            padding = [(0, self.padded_side(side) - side) for side in (height, width)]
-            padded = np.pad(image, [*padding, (0, 0)], mode="reflect")[None]
-            forward = self._forward if image.dtype == np.uint8 else self._forward_16_bit
-            restored, finite = forward(tf.constant(padded))
-        except tf.errors.ResourceExhaustedError as error:
+                result = self._parts.restore(image, plan, progress)
+            else:
+                more = np.subtract(padded_size, image.shape[:2])
+                padded = np.pad(image, [(0, more[0]), (0, more[1]), (0, 0)], mode="reflect")[None]
+                restored, finite = self._engine(padded)
+                result = restored[0, :height, :width], finite
+        except Exception as error:
+            # TensorFlow's own error is told by its name: it may not be loaded at all.
+            if not isinstance(error, engines.OutOfMemoryError) and (
+                type(error).__name__ != "ResourceExhaustedError"
+            ):
+                raise
             raise MemoryError(
                 f"not enough memory to restore {width}x{height} pixels with model {self.name!r}; "
                 "free some, give a smaller memory budget, or reduce or cut the image"
             ) from error
-        return restored.numpy()[0, :height, :width], bool(finite)
-
-
-def pretrained_names():
-    """Lists the names of the weights that ship with the package.
-
-    Returns:
-        Sorted list of str, empty when none ship.
-
-    Example:
-        >>> isinstance(pretrained_names(), list)
-        True
-    """
-    return sorted(path.stem for path in WEIGHTS.glob("*.keras"))
-
-
-def pretrained_path(name):
-    """Finds weights that ship with the package.
-
-    Args:
-        name: one of `pretrained_names()`.
-
-    Returns:
-        `pathlib.Path` of the `.keras` file.
-
-    Raises:
-        ModelError: no weights of that name ship.
-    """
-    if name not in pretrained_names():
-        raise ModelError(f"no weights of the name {str(name)!r} ship; {_known_names()}")
-    return WEIGHTS / f"{name}.keras"
-
-
-def _known_names():
-    return f"known names: {', '.join(pretrained_names()) or 'none (no weights are installed)'}"
-
-
-def _locate(given):
-    """Path of the `.keras` file meant by a path or a name."""
-    path = Path(given)
-    if path.suffix != ".keras":
-        if str(given) in pretrained_names():
-            return pretrained_path(str(given))
-        if path.exists():
-            raise ModelError(
-                f"{given}: not a .keras file; expected a generator saved with "
-                "model.save('generator.keras')"
-            )
-    if not path.is_file():
-        raise ModelError(
-            f"{given}: no such model; expected the path of a .keras file or a name that ships; "
-            f"{_known_names()}"
-        )
-    return path
-
-
-def _load(path):
-    import keras
-
-    import deblur_keras.layers  # noqa: F401 - registers the layers that the file names
-
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises ValueError, TypeError, KeyError, OSError, zip errors
-        reason = str(error).strip()
-        unknown = re.search(r"Could not locate \w+ '([^']+)'", reason)
-        if unknown:
-            raise ModelError(
-                f"{path}: contains {unknown[1]!r}, which is not registered with Keras; import the "
-                "module that defines it, decorated with "
-                "@keras.saving.register_keras_serializable(), before making the Restorer"
-            ) from error
-        raise ModelError(
-            f"{path}: Keras cannot load it; expected a generator saved with "
-            f"model.save('generator.keras'): {reason}"
-        ) from error
-
-
-def _check_model(model, name):
-    import keras
-
-    if not isinstance(model, keras.Model):
-        raise ModelError(
-            f"expected a keras.Model, the path of a .keras file or a name, got {type(model)}"
-        )
-    expected = (None, None, None, 3)
-    shapes = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
-    if shapes != (expected, expected):
-        raise ModelError(
-            f"model {name!r} maps {shapes[0]} to {shapes[1]}; expected {expected} to {expected}: "
-            "build it on keras.Input((None, None, 3)), with weights copied by "
-            "set_weights(get_weights()), so that it takes any size"
-        )
-
-
-def _tensorflow_forward(model, pixels):
-    """One traced function for all sizes: (B, H, W, 3) pixels -> (restored, all finite)."""
-    import tensorflow as tf
-
-    to_pixels = {"uint8": images.to_uint8, "uint16": images.to_uint16}[pixels]
-
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), pixels)])
-    def forward(blurred):
-        restored = model(images.to_float(blurred), training=False)
-        return to_pixels(restored), tf.reduce_all(tf.math.is_finite(restored))
-
-    return forward
+        self._parts.note_held(memory.resident_bytes() - held - image.nbytes)
+        return result
 
 
 def _tiled(model, name, tile, overlap, budget):

@@ -12,22 +12,25 @@ import deblur_keras
 PACKAGE = Path(deblur_keras.__file__).parent
 FLOORS = {
     **dict.fromkeys(["layers", "losses", "metrics", "images", "registration", "sheets"], 1),
-    **dict.fromkeys(["memory", "tiles"], 1),
+    **dict.fromkeys(["memory", "portable", "tiles"], 1),
     **dict.fromkeys(["blur", "trajectories", "shakes", "camera", "averaging", "frames"], 1),
     **dict.fromkeys(["video", "overlap"], 1),
     **dict.fromkeys(["generators", "critics", "perceptual", "datasets", "photographs"], 2),
-    **dict.fromkeys(["trainers", "restorer", "tiled"], 3),
+    **dict.fromkeys(["models", "windows"], 2),
+    **dict.fromkeys(["trainers", "restorer", "tiled", "engines"], 3),
     **dict.fromkeys(["evaluation", "export", "recipes", "feeds", "runs"], 4),
     **dict.fromkeys(["cli", "demo"], 5),
 }
 # On one floor: pixels are converted in images, trajectories are half of blur, a command is its
-# function's face, a run is a recipe and its feed, a restorer restores in tiles too.
+# function's face, a run is a recipe and its feed, a restorer restores in tiles and
+# by engines, a model is described by what its layers say.
 SIBLINGS = {
     *(("metrics", "images"), ("blur", "trajectories"), ("cli", "demo")),
     *(("averaging", "blur"), ("averaging", "images"), ("frames", "images")),
     *(("video", "images"), ("video", "frames")),
     *(("blur", "camera"), ("blur", "shakes"), ("shakes", "trajectories")),
     *(("runs", "recipes"), ("runs", "feeds"), ("restorer", "tiled")),
+    *(("restorer", "engines"), ("models", "generators")),
 }
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from deblur_keras import Restorer, blur, generators, images, restorer
+from deblur_keras import Restorer, blur, generators, images, models
 from deblur_keras.cli import main
 from deblur_keras.export import export_saved_model
 
@@ -63,7 +63,7 @@ def test_every_command_is_shown():
 
 def test_python_runs(workplace, monkeypatch):
     small = generators.compact_generator((4, 8), (1, 1), kernel=3)
-    monkeypatch.setattr(restorer, "WEIGHTS", workplace / "weights")
+    monkeypatch.setattr(models, "WEIGHTS", workplace / "weights")
     (workplace / "weights").mkdir()
     small.save(workplace / "weights" / "default.keras")
     export_saved_model(small, "served/1")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 keras = pytest.importorskip("keras")
 
-from deblur_keras import images, restorer  # noqa: E402
+from deblur_keras import images, models, restorer  # noqa: E402
 from deblur_keras.generators import compact_generator, resnet_generator  # noqa: E402
 from deblur_keras.restorer import ModelError, Restorer, pretrained_names  # noqa: E402
 
@@ -39,7 +39,7 @@ def negate():
 def weights(tmp_path, monkeypatch):
     folder = tmp_path / "weights"
     folder.mkdir()
-    monkeypatch.setattr(restorer, "WEIGHTS", folder)
+    monkeypatch.setattr(models, "WEIGHTS", folder)
     negative().save(folder / "default.keras")
     functional(keras.layers.Rescaling(1.0)).save(folder / "nothing.keras")
     return folder
@@ -89,7 +89,7 @@ def test_padding_is_a_reflection():
 def test_sizes_share_one_trace(negate):
     for size in ((16, 16), (20, 30), (7, 5)):
         negate(photo(*size))
-    assert negate._forward.experimental_get_tracing_count() == 1
+    assert negate._engine.function("uint8").experimental_get_tracing_count() == 1
 
 
 def test_training_shows_in_the_next_image():
@@ -208,7 +208,7 @@ def test_a_model_that_is_not_there(weights, tmp_path):
 
 
 def test_no_weights_installed(weights, monkeypatch, tmp_path):
-    monkeypatch.setattr(restorer, "WEIGHTS", tmp_path / "nowhere")
+    monkeypatch.setattr(models, "WEIGHTS", tmp_path / "nowhere")
     with pytest.raises(ModelError, match="no weights are installed"):
         Restorer.from_pretrained()
 

@@ -123,7 +123,7 @@ def tell_removed(count):
         console().print(f"removed {files} of a run that was killed", soft_wrap=True)
 
 
-def summarize(plan, outcome, output, done):
+def summarize(plan, outcome, output, done, by):
     """Prints what failed, on standard error, and a line that sums up, on standard output.
 
     Args:
@@ -131,6 +131,7 @@ def summarize(plan, outcome, output, done):
         outcome: `Outcome`.
         output: what the user gave as output, or None.
         done: what was done, such as `"restored"`.
+        by: what did it, such as `"openvino, float32"`.
     """
     screen = console()
 
@@ -164,7 +165,7 @@ def summarize(plan, outcome, output, done):
         place = "beside the inputs" if output is None else f"to {printable(output)}"
         each = duration(outcome.seconds / outcome.restored)
         what = "a file" if any(is_video(source) for source, _ in plan.jobs) else "an image"
-        line += f"; written {place} in {duration(outcome.seconds)}, {each} {what}"
+        line += f"; written {place} in {duration(outcome.seconds)}, {each} {what} ({by})"
     if outcome.interrupted:
         line += "; the same with --resume does the rest"
     click.echo(line)

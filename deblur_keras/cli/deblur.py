@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from deblur_keras.cli import batch, clips, jobs
-from deblur_keras.cli.console import fail, import_tensorflow
+from deblur_keras.cli import batch, clips, engines, jobs
+from deblur_keras.cli.console import fail
 
 _DOING = {"deblur": "Restoring", "blur": "Blurring"}
 _KINDS = ["png", "jpg", "jpeg", "webp", "avif", "tif", "tiff", "jp2", "heic", "bmp"]
@@ -87,6 +87,8 @@ _RUN_MODEL = "generator.keras"  # of a run folder
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of that dropout."
 )
+@engines.engine_options
+@engines.verify_option
 def deblur(
     inputs,
     output,
@@ -98,9 +100,11 @@ def deblur(
     kind,
     quality,
     max_pixels,
-    restore_with_dropout,
-    seed,
-    **of_videos,
+    start,
+    end,
+    preview,
+    verify,
+    **of_restorer,
 ):
     """Restores blurred photographs and videos.
 
@@ -130,8 +134,9 @@ def deblur(
         deblur-keras deblur a.jpg --model runs/cycle --direction blur
         deblur-keras deblur clip.mp4 -o sharp.mp4
         deblur-keras deblur clip.mp4 --start 1:10 --end 1:15 --preview
+        deblur-keras deblur holiday/ -o restored/ --engine openvino --precision bf16 --verify
     """  # noqa: D301 - click wants the real \b
-    of_video = f"-{jobs.PREVIEW}" if of_videos["preview"] and suffix is None else suffix
+    of_video = f"-{jobs.PREVIEW}" if preview and suffix is None else suffix
     if suffix is None and output is None:
         suffix = f"-{jobs.DONE[direction]}"
     if resume and overwrite:
@@ -139,30 +144,23 @@ def deblur(
             "--resume keeps the results that exist and --overwrite replaces them; give one of them"
         )
     plan = jobs.make_plan(inputs, output, suffix, kind, of_video or suffix)
-    _check_options_of_videos(plan, **of_videos)
+    _check_options_of_videos(plan, start, end, preview)
     if resume:
         batch.tell_removed(jobs.leave_out_done(plan))
     both = {"overwrite": overwrite or resume, "quality": quality}
     of_photographs = both | {"max_pixels": max_pixels}
-    outcome = batch.Outcome(failures=plan.refused)
+    of_videos = both | {"start": start, "end": end, "preview": preview}
+    outcome, by = batch.Outcome(failures=plan.refused), ""
     if plan.jobs:
-        restorer = _load(model, direction, restore_with_dropout=restore_with_dropout, seed=seed)
-        doing = _DOING[direction]
-        outcome = batch.restore(restorer, plan, of_photographs, both | of_videos, doing)
-    batch.summarize(plan, outcome, output, jobs.DONE[direction])
+        restorer = engines.make_restorer(_find_model(model, direction), **of_restorer)
+        if verify:
+            photographs = [source for source, _ in plan.jobs if not jobs.is_video(source)]
+            engines.check_engine(restorer, photographs, max_pixels)
+        outcome = batch.restore(restorer, plan, of_photographs, of_videos, _DOING[direction])
+        by = engines.described(restorer)
+    batch.summarize(plan, outcome, output, jobs.DONE[direction], by)
     if outcome.failures or outcome.existing or outcome.interrupted or plan.unsearched:
         raise SystemExit(1)
-
-
-def _load(model, direction, **options):
-    model = _find_model(model, direction)
-    import_tensorflow()
-    from deblur_keras.restorer import ModelError, Restorer
-
-    try:
-        return Restorer(model, **options)
-    except ModelError as error:
-        raise fail(error) from None
 
 
 def _find_model(model, direction):

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from deblur_keras.cli import detection
+from deblur_keras.cli.engines import engine_options
 from deblur_keras.cli.pairs import DETECTION, chosen, given, pair_options, tell_failures
 
 
@@ -37,6 +38,7 @@ from deblur_keras.cli.pairs import DETECTION, chosen, given, pair_options, tell_
     show_default=True,
     help="Seed of --restore-with-dropout.",
 )
+@engine_options
 @detection.detection_options
 @click.option("--compare", is_flag=True, help="Compare two models, as deblur-keras compare does.")
 @click.pass_context
@@ -50,6 +52,8 @@ def evaluate(
     save_images,
     restore_with_dropout,
     seed,
+    engine,
+    precision,
     compare,
     **options,
 ):
@@ -86,7 +90,7 @@ def evaluate(
 
         wrong = given(
             context,
-            *("save_images", "resume", "restore_with_dropout", "seed"),
+            *("save_images", "resume", "restore_with_dropout", "seed", "engine", "precision"),
             *judging,
         )
         if wrong:
@@ -114,13 +118,21 @@ def evaluate(
 
     try:
         what = chosen(**options, output=output)
-        restorer = Restorer(model, restore_with_dropout, seed if restore_with_dropout else None)
+        restorer = Restorer(
+            model,
+            restore_with_dropout,
+            seed if restore_with_dropout else None,
+            engine=engine,
+            precision=precision,
+        )
         how = {
             "facts": {
                 **what.facts,
                 **evaluation.model_facts(model),
                 "restore_with_dropout": restore_with_dropout,
                 "seed": seed if restore_with_dropout else None,
+                "engine": restorer.engine,
+                "precision": restorer.precision,
                 "command": console.command_line(),
             },
             "output": output,

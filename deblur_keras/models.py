@@ -1,0 +1,247 @@
+"""Finds, loads and checks the models that restore photographs."""
+
+import re
+from pathlib import Path
+
+from deblur_keras import portable
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""Folder of the weights that ship: `<name>.keras`, its model card `<name>.md`, and `<name>.onnx`,
+the same network in a form that restores without TensorFlow."""
+
+
+class ModelError(ValueError):
+    """A model that cannot be found, loaded, or used to restore photographs."""
+
+
+class Source:
+    """Where a network comes from: a model, or files that hold it.
+
+    Args:
+        given: A functional ``keras.Model``; or the path of a ``.keras`` file; or that of an
+            ``.onnx`` file that ``deblur-keras export`` wrote; or the name of weights that ship.
+
+    Attributes:
+        name: Name of the file or of the model.
+        path: The ``.keras`` file, or None.
+        portable: The ``.onnx`` file, or None; only given to one that is up to date.
+        obstacle: What keeps the ``.onnx`` file beside the ``.keras`` file from being used; empty
+            if nothing does.
+        stale: Whether there is such a file all the same, which one wants to be told.
+
+    Raises:
+        ModelError: If there is no such model, or it is none that maps images to images.
+
+    Example:
+        >>> from deblur_keras.generators import compact_generator
+        >>> Source(compact_generator(widths=(4,), blocks=(1,))).name
+        'compact_generator'
+    """
+
+    def __init__(self, given):
+        self._model = self.path = self.portable = None
+        self.obstacle, self.stale = "", False
+        if not isinstance(given, str | Path):
+            self.name = getattr(given, "name", "model")
+            self._model = check_model(given, self.name)
+            self.obstacle = f"{self.name!r} is a model in memory, whose weights may change"
+            return
+        path = locate(given)
+        self.name = path.stem
+        if path.suffix == ".onnx":
+            try:
+                portable.describe(path)
+            except portable.PortableError as error:
+                raise ModelError(str(error)) from error
+            self.portable = path
+            return
+        self.path = path
+        try:
+            self.portable = portable.beside(path)
+        except portable.PortableError as error:
+            self.obstacle = str(error)
+            self.stale = not isinstance(error, portable.MissingError)
+
+    @property
+    def model(self):
+        """The ``keras.Model``, loaded when it is first asked for.
+
+        Raises:
+            ModelError: If there is none, or Keras cannot load it.
+        """
+        if self._model is None:
+            self._model = check_model(load(self._keras_file()), self.name)
+        return self._model
+
+    def _keras_file(self):
+        if self.path is not None:
+            return self.path
+        path = self.portable.with_suffix(".keras")
+        _, made_from = portable.describe(self.portable)
+        if not path.is_file() or portable.sha256(path) != made_from:
+            raise ModelError(
+                f"{self.portable}: holds a network for the engines openvino and onnxruntime alone; "
+                f"what was asked for needs the {path.name} that it was made from beside it"
+            )
+        return path
+
+
+def pretrained_names():
+    """Lists the names of the weights that ship with the package.
+
+    Returns:
+        Sorted list of str, empty when none ship.
+
+    Example:
+        >>> isinstance(pretrained_names(), list)
+        True
+    """
+    return sorted(path.stem for path in WEIGHTS.glob("*.keras"))
+
+
+def pretrained_path(name):
+    """Finds weights that ship with the package.
+
+    Args:
+        name: one of `pretrained_names()`.
+
+    Returns:
+        `pathlib.Path` of the `.keras` file.
+
+    Raises:
+        ModelError: no weights of that name ship.
+    """
+    if name not in pretrained_names():
+        raise ModelError(f"no weights of the name {str(name)!r} ship; {_known_names()}")
+    return WEIGHTS / f"{name}.keras"
+
+
+def locate(given):
+    """Finds the file that is meant by a path or a name.
+
+    Args:
+        given: Path of a ``.keras`` or ``.onnx`` file, or one of `pretrained_names()`.
+
+    Returns:
+        `pathlib.Path`.
+
+    Raises:
+        ModelError: If there is no such file, or it is of another kind.
+    """
+    path = Path(given)
+    if path.suffix not in (".keras", ".onnx"):
+        if str(given) in pretrained_names():
+            return pretrained_path(str(given))
+        if path.exists():
+            raise ModelError(
+                f"{given}: not a .keras file; expected a generator saved with "
+                "model.save('generator.keras'), or exported with `deblur-keras export --format "
+                "onnx`"
+            )
+    if not path.is_file():
+        raise ModelError(
+            f"{given}: no such model; expected the path of a .keras or .onnx file or a name that "
+            f"ships; {_known_names()}"
+        )
+    return path
+
+
+def load(path):
+    """Loads a model in Keras's safe mode.
+
+    Args:
+        path: Path of a ``.keras`` file.
+
+    Returns:
+        ``keras.Model``.
+
+    Raises:
+        ModelError: If Keras cannot; tells what to do about a layer that is not registered.
+    """
+    import keras
+
+    import deblur_keras.layers  # noqa: F401 - registers the layers that the file names
+
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises ValueError, TypeError, KeyError, OSError, zip errors
+        reason = str(error).strip()
+        unknown = re.search(r"Could not locate \w+ '([^']+)'", reason)
+        if unknown:
+            raise ModelError(
+                f"{path}: contains {unknown[1]!r}, which is not registered with Keras; import the "
+                "module that defines it, decorated with "
+                "@keras.saving.register_keras_serializable(), before making the Restorer"
+            ) from error
+        raise ModelError(
+            f"{path}: Keras cannot load it; expected a generator saved with "
+            f"model.save('generator.keras'): {reason}"
+        ) from error
+
+
+def check_model(model, name):
+    """Checks that a model maps images of any size to images.
+
+    Args:
+        model: What was given as one.
+        name: What to call it in an error.
+
+    Returns:
+        The same model.
+
+    Raises:
+        ModelError: If it does not.
+    """
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise ModelError(
+            f"expected a keras.Model, the path of a .keras file or a name, got {type(model)}"
+        )
+    expected = (None, None, None, 3)
+    shapes = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+    if shapes != (expected, expected):
+        raise ModelError(
+            f"model {name!r} maps {shapes[0]} to {shapes[1]}; expected {expected} to {expected}: "
+            "build it on keras.Input((None, None, 3)), with weights copied by "
+            "set_weights(get_weights()), so that it takes any size"
+        )
+    return model
+
+
+def describe(model, name):
+    """Describes a model as far as restoring needs to know.
+
+    Args:
+        model: A functional ``keras.Model`` that maps images to images.
+        name: What to call it.
+
+    Returns:
+        `portable.Network`.
+
+    Raises:
+        ModelError: If the model is not functional, so that its layers cannot be followed.
+
+    Example:
+        >>> from deblur_keras.generators import compact_generator
+        >>> describe(compact_generator(), "default").halo
+        304
+    """
+    from deblur_keras import generators
+    from deblur_keras.generators import stages
+
+    try:
+        multiple = generators.size_multiple(model)
+        bytes_per_pixel = stages.peak_bytes_per_pixel(model)
+    except ValueError as error:
+        raise ModelError(f"model {name!r}: {error}") from error
+    try:
+        parts = stages.StagedGenerator(model).stages
+        halo = parts[0].halo if len(parts) == 1 else None
+    except stages.NotTileableError:
+        halo = None
+    return portable.Network(name, multiple, halo, float(bytes_per_pixel))
+
+
+def _known_names():
+    return f"known names: {', '.join(pretrained_names()) or 'none (no weights are installed)'}"

@@ -1,0 +1,202 @@
+"""What an exported ONNX file says of the network in it, read without any framework.
+
+A generator is exported to ONNX so that it restores without Keras and TensorFlow. What the layers
+would tell (the sizes it takes, how far it sees, the memory that it needs) and which ``.keras`` file
+it was made from stand in the file's metadata.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import deblur_keras
+
+FORMAT = 1
+"""Version of the metadata. A file of another version is not read."""
+
+_PREFIX = "deblur_keras."
+_METADATA = 14  # field of ONNX's ModelProto, a list of (key, value)
+_KEY, _VALUE = 1, 2  # fields of its entries
+_LENGTH_DELIMITED = 2  # protocol buffers' wire type of texts, bytes and messages
+_FIXED = {1: 8, 5: 4}  # bytes by wire type
+
+
+class PortableError(ValueError):
+    """A file that is no generator exported to ONNX, or not one that can be read here."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """Describes a generator as far as restoring needs to know.
+
+    Attributes:
+        name: Its name.
+        multiple: What heights and widths must be multiples of.
+        halo: Pixels that a window needs around its core for the result of the whole image; None if
+            windows do not do, because a layer looks at the whole image.
+        bytes_per_pixel: Memory of the tensors that exist at the same time, for each pixel.
+    """
+
+    name: str
+    multiple: int
+    halo: int | None
+    bytes_per_pixel: float
+
+
+def metadata(network, keras_sha256=""):
+    """Makes the metadata of an exported file.
+
+    Args:
+        network: `Network`.
+        keras_sha256: SHA-256 of the ``.keras`` file that it is made from, as `sha256` gives it;
+            empty if there is none.
+
+    Returns:
+        Dictionary of texts.
+
+    Example:
+        >>> metadata(Network("mine", 4, None, 804.25))["deblur_keras.size_multiple"]
+        '4'
+    """
+    values = {
+        "format": FORMAT,
+        "version": deblur_keras.__version__,
+        "name": network.name,
+        "size_multiple": network.multiple,
+        "tile_halo": "" if network.halo is None else network.halo,
+        "bytes_per_pixel": network.bytes_per_pixel,
+        "keras_sha256": keras_sha256,
+    }
+    return {_PREFIX + key: str(value) for key, value in values.items()}
+
+
+def describe(path):
+    """Reads what an exported file says of its network.
+
+    Args:
+        path: ONNX file written by `deblur_keras.export.export_onnx`.
+
+    Returns:
+        `Network` and the SHA-256 of the ``.keras`` file that it was made from, maybe empty.
+
+    Raises:
+        PortableError: If it is no such file, or of another version; tells what to do.
+    """
+    path = Path(path)
+    try:
+        found = _read_metadata(path.read_bytes())
+    except OSError as error:
+        raise PortableError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (IndexError, UnicodeDecodeError) as error:
+        raise PortableError(f"{path}: not an ONNX file, or cut off") from error
+    values = {
+        key.removeprefix(_PREFIX): value for key, value in found.items() if key.startswith(_PREFIX)
+    }
+    if not values:
+        raise PortableError(
+            f"{path}: not a generator that deblur_keras exported; expected a file written by "
+            "`deblur-keras export MODEL --format onnx`"
+        )
+    if values.get("format") != str(FORMAT):
+        raise PortableError(
+            f"{path}: has the format {values.get('format')!r} of deblur_keras "
+            f"{values.get('version')}, expected {FORMAT}; export it again with this version"
+        )
+    try:
+        network = Network(
+            name=values["name"],
+            multiple=int(values["size_multiple"]),
+            halo=int(values["tile_halo"]) if values["tile_halo"] else None,
+            bytes_per_pixel=float(values["bytes_per_pixel"]),
+        )
+    except (KeyError, ValueError) as error:
+        raise PortableError(f"{path}: its metadata are broken ({error}); export it again") from None
+    return network, values.get("keras_sha256", "")
+
+
+def sha256(path):
+    """Computes the SHA-256 of a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def beside(path):
+    """Finds the exported file that belongs to a ``.keras`` file: of the same name, and up to date.
+
+    Args:
+        path: The ``.keras`` file.
+
+    Returns:
+        Path of the ONNX file.
+
+    Raises:
+        PortableError: If there is none, or it was made from another ``.keras`` file.
+    """
+    path = Path(path)
+    portable = path.with_suffix(".onnx")
+    make = f"`deblur-keras export {path} --format onnx -o {portable} --overwrite` makes it"
+    if not portable.is_file():
+        raise MissingError(f"{portable}: there is no such file; {make}")
+    _, made_from = describe(portable)
+    if made_from != sha256(path):
+        raise PortableError(f"{portable}: was made from another {path.name}; {make} anew")
+    return portable
+
+
+class MissingError(PortableError):
+    """There is no exported file beside a ``.keras`` file, which is nothing to worry about."""
+
+
+def _read_metadata(data):
+    """Reads the metadata of an ONNX file; the network itself is skipped."""
+    found = {}
+    for field, value in _fields(memoryview(data)):
+        if field == _METADATA:
+            entry = dict(_fields(value))
+            key, text = (bytes(entry.get(number, b"")).decode() for number in (_KEY, _VALUE))
+            found[key] = text
+    return found
+
+
+def _fields(data):
+    """Yields (number, bytes) of the length-delimited fields of a protocol buffer.
+
+    Raises:
+        IndexError: If it is none.
+    """
+    position = 0
+    while position < len(data):
+        tag, position = _varint(data, position)
+        field, kind = tag >> 3, tag & 7
+        if kind == _LENGTH_DELIMITED:
+            length, position = _varint(data, position)
+            if position + length > len(data):
+                raise IndexError("cut off")
+            yield field, data[position : position + length]
+            position += length
+        elif kind == 0:
+            _, position = _varint(data, position)
+        elif kind in _FIXED:
+            position += _FIXED[kind]
+        else:
+            raise IndexError(f"wire type {kind}")
+
+
+def _varint(data, position):
+    """Reads a whole number of 7 bits a byte, the lowest first: (number, position behind it)."""
+    number = shift = 0
+    while True:
+        byte = data[position]
+        number |= (byte & 127) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 128:
+            return number, position

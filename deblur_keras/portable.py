@@ -109,9 +109,9 @@ def describe(path):
             halo=int(values["tile_halo"]) if values["tile_halo"] else None,
             bytes_per_pixel=float(values["bytes_per_pixel"]),
         )
+        return network, values["keras_sha256"]
     except (KeyError, ValueError) as error:
         raise PortableError(f"{path}: its metadata are broken ({error}); export it again") from None
-    return network, values.get("keras_sha256", "")
 
 
 def sha256(path):

@@ -113,6 +113,7 @@ def evaluate(
 
     console.import_tensorflow()
     from deblur_keras import evaluation
+    from deblur_keras.engines import EngineError
     from deblur_keras.evaluation.detection import evaluate_detection
     from deblur_keras.restorer import ModelError, Restorer
 
@@ -161,7 +162,7 @@ def evaluate(
         hint = "" if output is None else "; the same command with --resume continues"
         raise console.fail(f"Interrupted{hint}.") from None
     # DatasetError, ImageError, JournalError and DetectionError are ValueErrors
-    except (ModelError, ImportError, OSError, ValueError) as error:
+    except (ModelError, EngineError, ImportError, OSError, ValueError) as error:
         raise console.fail(error) from error
     tell_failures(result.failures, len(what.pairs))
 

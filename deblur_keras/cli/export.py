@@ -30,7 +30,7 @@ def export(model, output, kind, overwrite):
 
     A SavedModel takes 8-bit RGB photographs of any size and returns them restored: padding, scaling
     and rounding are part of it. An ONNX file is the network alone; deblur-keras restores with it
-    by OpenVINO or ONNX Runtime where it lies beside the .keras file of the same name, or is given as
+    by OpenVINO or ONNX Runtime where it lies beside the .keras file of its name, or is given as
     --model.
 
     \b

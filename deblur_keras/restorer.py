@@ -89,6 +89,7 @@ class Restorer:
     ):
         engines.choice.check(engine, precision)
         self._source, self._dropouts = models.Source(model_or_path), []
+        self._substitute = None
         self.name = self._source.name
         self._options, self._automatic = (tile, overlap, memory), engine == engines.choice.AUTO
         if restore_with_dropout:
@@ -253,25 +254,33 @@ class Restorer:
         if engine.name == "tensorflow":
             self._parts = _tiled(self.model, self.name, *self._options)
         else:
+            self._parts = WindowedEngine(engine, *self._options, lambda: self._tensorflow()[1])
 
-            def staged():
-                return _tiled(self.model, self.name, *self._options)
-
-            self._parts = WindowedEngine(engine, *self._options, staged)
+    def _tensorflow(self):
+        """TensorFlow's engine and what tiles by it, for what the engine at work cannot do."""
+        if self._substitute is None:
+            engine = engines.make(self._source, "tensorflow")
+            self._substitute = engine, _tiled(self.model, self.name, *self._options)
+        return self._substitute
 
     def _run(self, image, progress):
         """(H, W, 3) -> the same restored, and whether the network's output was finite."""
         height, width = image.shape[:2]
         padded_size = [self.padded_side(side) for side in (height, width)]
         held = memory.resident_bytes()
+        engine, parts = self._engine, self._parts
+        if engine.name != "tensorflow" and engine.network.halo is None and _is_flat(image):
+            # An instance norm divides by nearly nothing there: what other engines round in their
+            # means would be all that is left. TensorFlow's are exact.
+            engine, parts = self._tensorflow()
         try:
-            plan = self._parts.plan(*padded_size, image.nbytes)
+            plan = parts.plan(*padded_size, image.nbytes)
             if plan is not None:
-                result = self._parts.restore(image, plan, progress)
+                result = parts.restore(image, plan, progress)
             else:
                 more = np.subtract(padded_size, image.shape[:2])
                 padded = np.pad(image, [(0, more[0]), (0, more[1]), (0, 0)], mode="reflect")[None]
-                restored, finite = self._engine(padded)
+                restored, finite = engine(padded)
                 result = restored[0, :height, :width], finite
         except Exception as error:
             # TensorFlow's own error is told by its name: it may not be loaded at all.
@@ -283,8 +292,14 @@ class Restorer:
                 f"not enough memory to restore {width}x{height} pixels with model {self.name!r}; "
                 "free some, give a smaller memory budget, or reduce or cut the image"
             ) from error
-        self._parts.note_held(memory.resident_bytes() - held - image.nbytes)
+        parts.note_held(memory.resident_bytes() - held - image.nbytes)
         return result
+
+
+def _is_flat(image):
+    """Whether all pixels are of one colour."""
+    first = image[0, 0]
+    return bool((image[0] == first).all() and (image == first).all())
 
 
 def _tiled(model, name, tile, overlap, budget):

@@ -62,14 +62,19 @@ def test_every_generator_at_sizes_of_any_shape(name):
         lambda: [layers.Conv2D(3, 3, padding="same", activation="relu")],
         lambda: [layers.Conv2D(6, (4, 2), 2, "same"), layers.Conv2DTranspose(3, 2, 2)],
         lambda: (
-            [layers.Conv2D(6, 5, strides=2, padding="same"), layers.UpSampling2D(2)]
-            + [layers.Conv2D(3, 1)]
+            [
+                layers.Conv2D(6, 5, strides=2, padding="same"),
+                layers.UpSampling2D(2),
+                layers.Conv2D(3, 1),
+            ]
         ),
         lambda: [layers.Conv2D(3, 3, dilation_rate=(2, 3), padding="same", use_bias=False)],
         lambda: [layers.Conv2D(9, 3, groups=3, padding="same"), layers.Conv2D(3, 1)],
         lambda: (
-            [layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, activation="tanh")]
-            + [layers.Conv2D(3, 1)]
+            [
+                layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, activation="tanh"),
+                layers.Conv2D(3, 1),
+            ]
         ),
         lambda: [layers.SeparableConv2D(3, (3, 5), padding="same", depth_multiplier=2)],
         lambda: [layers.Conv2D(4, 2, 2), layers.Conv2DTranspose(3, 3, 2, "same")],

@@ -18,7 +18,7 @@ class OnnxRuntimeEngine(Engine):
     """
 
     name = "onnxruntime"
-    overhead = 1.5
+    overhead = 1.8
 
     def __init__(self, content, network):
         super().__init__(network)

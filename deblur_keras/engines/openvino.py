@@ -28,7 +28,7 @@ class OpenVinoEngine(Engine):
     """
 
     name = "openvino"
-    overhead = 1.5
+    overhead = 1.3
 
     def __init__(self, content, network, precision="float32"):
         super().__init__(network, precision)

@@ -1,7 +1,6 @@
 """Restores photographs of any size with a generator: array in, array out."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 

@@ -1,5 +1,6 @@
 """The options that say what runs the network, and the restorer that they make."""
 
+import contextlib
 import functools
 import importlib.util
 import time
@@ -105,30 +106,36 @@ def described(restorer):
     return f"{restorer.engine}, {restorer.precision}"
 
 
-def check_engine(restorer, path):
+def check_engine(restorer, paths, max_pixels):
     """Restores one photograph by tensorflow too, and prints how far the results differ.
 
     Args:
         restorer: `deblur_keras.Restorer`.
-        path: The photograph.
+        paths: Photographs; the first that can be opened is taken.
+        max_pixels: As `images.open_photograph` takes it.
 
     Raises:
         ClickException: They differ by more than the precision explains, or it cannot be told.
     """
     from deblur_keras.cli.console import fail, import_tensorflow, printable
-    from deblur_keras.images import ImageError, read
+    from deblur_keras.images import ImageError, open_photograph
     from deblur_keras.models import ModelError
     from deblur_keras.restorer import Restorer
 
     if restorer.engine == "tensorflow":
         click.echo("verify: the engine is tensorflow itself, there is nothing to compare")
         return
+    for path in paths:
+        with contextlib.suppress(ImageError, ImportError):  # told when it is to be restored
+            image = open_photograph(path, max_pixels).pixels
+            break
+    else:
+        raise click.UsageError("--verify: there is no photograph to restore in both ways")
     import_tensorflow()
     try:
-        image = read(path)
         reference = Restorer(restorer.model)
         most, seconds = largest_difference(restorer, reference, image)
-    except (ImageError, ModelError, ArithmeticError, MemoryError) as error:
+    except (ModelError, ArithmeticError, MemoryError) as error:
         raise fail(f"--verify: {error}") from None
     limit = _LIMITS[restorer.precision]
     line = (
@@ -147,7 +154,8 @@ def largest_difference(restorer, reference, image):
     Args:
         restorer: `deblur_keras.Restorer`.
         reference: The other.
-        image: uint8 RGB ``(H, W, 3)``; it is restored in 16 bits, so that rounding hides nothing.
+        image: uint8 or uint16 RGB ``(H, W, 3)``; it is restored in 16 bits, so that rounding
+            hides nothing.
 
     Returns:
         Largest difference in values of [-1, 1], to a 30000th, and the seconds that each took.
@@ -160,7 +168,7 @@ def largest_difference(restorer, reference, image):
     """
     import numpy as np
 
-    wide = image.astype(np.uint16) * np.uint16(257)
+    wide = image if image.dtype == np.uint16 else image.astype(np.uint16) * np.uint16(257)
     results, seconds = [], []
     for restore in (restorer, reference):
         start = time.monotonic()

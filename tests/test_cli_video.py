@@ -149,16 +149,14 @@ def test_lines_about_a_video_name_it(run, tmp_path):
     assert "4:4:4, no sound" in output
 
 
-@pytest.mark.xfail(reason="until a Restorer takes uint16 images", strict=True)
 def test_ten_bits_stay_ten(run, tmp_path):
     films.film(tmp_path / "clip.mp4", 3, kind="yuv420p10le", sound=None)
     assert "10 bits" in run("clip.mp4")
-    for one, other in zip(
-        films.pictures_of("clip-restored.mp4", "rgb48le"),
-        films.pictures_of("clip.mp4", "rgb48le"),
-        strict=True,
-    ):
-        assert np.abs(one.astype(float) + other - 65535).mean() < 500
+    # Not against the clip read by PyAV, whose rgb48le of such a file is wrong below the top rows.
+    for number, one in enumerate(films.pictures_of("clip-restored.mp4", "rgb48le")):
+        away = np.abs(one + 257.0 * films.scene(number) - 65535)
+        assert away.mean() < 500  # the colours of its edges are shared by four pixels
+        assert np.median(away) < 128  # half a level of 8 bits
 
 
 def test_without_pyav_the_loss_is_told_before_the_work(run, tmp_path, monkeypatch):

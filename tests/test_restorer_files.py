@@ -9,10 +9,6 @@ keras = pytest.importorskip("keras")
 from deblur_keras import images  # noqa: E402
 from deblur_keras.restorer import Restorer  # noqa: E402
 
-needs_uint16 = pytest.mark.xfail(
-    raises=ValueError, strict=True, reason="Restorer.__call__ takes uint8 alone yet"
-)
-
 
 class Identity(Restorer):
     """Restores nothing, so that what files do to a photograph is all there is to see."""
@@ -64,7 +60,6 @@ def test_an_identity_keeps_16_bits_exactly(tmp_path, suffix, alpha):
         np.testing.assert_array_equal(again.alpha, clear)
 
 
-@needs_uint16
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_a_network_restores_16_bits_between_the_levels_of_8(tmp_path, suffix):
     pixels = np.arange(2**16, dtype=np.uint16).reshape(256, 256, 1) ^ np.uint16([0, 21, 4711])

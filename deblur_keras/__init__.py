@@ -12,6 +12,7 @@ _SUBMODULES = (
     "blur",
     "critics",
     "datasets",
+    "ensembles",
     "evaluation",
     "export",
     "generators",

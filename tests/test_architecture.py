@@ -12,7 +12,7 @@ import deblur_keras
 PACKAGE = Path(deblur_keras.__file__).parent
 FLOORS = {
     **dict.fromkeys(["layers", "losses", "metrics", "images", "registration", "sheets"], 1),
-    **dict.fromkeys(["memory", "portable", "tiles"], 1),
+    **dict.fromkeys(["memory", "portable", "tiles", "ensembles", "uncertainty"], 1),
     **dict.fromkeys(["blur", "trajectories", "shakes", "camera", "averaging", "frames"], 1),
     **dict.fromkeys(["video", "overlap"], 1),
     **dict.fromkeys(["generators", "critics", "perceptual", "datasets", "photographs"], 2),
@@ -22,15 +22,15 @@ FLOORS = {
     **dict.fromkeys(["cli", "demo"], 5),
 }
 # On one floor: pixels are converted in images, trajectories are half of blur, a command is its
-# function's face, a run is a recipe and its feed, a restorer restores in tiles and
-# by engines, a model is described by what its layers say.
+# function's face, a run is a recipe and its feed, a restorer restores in tiles and by engines, a
+# model is described by what its layers say, an uncertainty map is an image.
 SIBLINGS = {
     *(("metrics", "images"), ("blur", "trajectories"), ("cli", "demo")),
     *(("averaging", "blur"), ("averaging", "images"), ("frames", "images")),
     *(("video", "images"), ("video", "frames")),
     *(("blur", "camera"), ("blur", "shakes"), ("shakes", "trajectories")),
     *(("runs", "recipes"), ("runs", "feeds"), ("restorer", "tiled")),
-    *(("restorer", "engines"), ("models", "generators")),
+    *(("restorer", "engines"), ("models", "generators"), ("uncertainty", "images")),
 }
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
 

@@ -51,3 +51,25 @@ def with_active_dropout(model, seed=None):
     copy.set_weights(model.get_weights())
     states = [(layer, keras.ops.convert_to_numpy(layer.seed_generator.state)) for layer in active]
     return copy, states if seed is not None else []
+
+
+def sample_state(state, sample):
+    """Derives the state of a layer's random numbers for one of several samples.
+
+    Args:
+        state: State that `with_active_dropout` returned, an integer array (2,).
+        sample: Number of the sample, from 0 on.
+
+    Returns:
+        Array of the same type and shape; for sample 0, ``state`` itself.
+
+    Example:
+        >>> state = np.array([7, 0], "uint32")
+        >>> sample_state(state, 0).tolist(), len({int(sample_state(state, k)[0]) for k in range(9)})
+        ([7, 0], 9)
+    """
+    if sample == 0:
+        return state
+    # Another seed, not another place in the same sequence: tiles draw one after the other from it.
+    seed = np.random.default_rng([*map(int, state), sample]).integers(2**31)
+    return np.array([seed, 0], state.dtype)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from deblur_keras import engines, images, memory, models, photographs
+from deblur_keras import engines, ensembles, images, memory, models, photographs
 from deblur_keras.models import ModelError, pretrained_names, pretrained_path
 from deblur_keras.windows import WindowedEngine
 
@@ -40,6 +40,9 @@ class Restorer:
             another engine than tensorflow is converted once, here.
         precision: "float32", or "bf16" with openvino on processors that have instructions for it:
             about twice as quick, for a grey level or two of difference.
+        ensemble: restore each image turned and mirrored in all eight ways, and average
+            (`ensembles.restored`), in eight times the time. What it gains depends on the model.
+        strength: share of the restored picture in the result, from 0, the image as it is, to 1.
 
     Attributes:
         name: name of the file or of the model.
@@ -85,10 +88,14 @@ class Restorer:
         memory=None,
         engine=engines.choice.AUTO,
         precision="float32",
+        ensemble=False,
+        strength=1.0,
     ):
         engines.choice.check(engine, precision)
+        ensembles.check(ensemble, strength)
+        self._blending = {"ensemble": ensemble, "strength": strength}
         self._source, self._dropouts = models.Source(model_or_path), []
-        self._substitute = None
+        self._random, self._substitute = restore_with_dropout, None
         self.name = self._source.name
         self._options, self._automatic = (tile, overlap, memory), engine == engines.choice.AUTO
         if restore_with_dropout:
@@ -149,7 +156,7 @@ class Restorer:
         Args:
             image: uint8 or uint16 RGB array of shape (H, W, 3), any H and W from 1.
             progress: callable that is given the number of tiles done and the number of all, after
-                each of them; it is not called for an image that is restored whole.
+                each of them; it is not called for an image that is restored whole and only once.
 
         Returns:
             RGB array of the same type and shape.
@@ -164,9 +171,48 @@ class Restorer:
             reflection, and the result is cropped.
         """
         image = _check_image(image)
+        return ensembles.restored(self._restore, image, progress=progress, **self._blending)
+
+    def restore_samples(self, image, count, progress=None):
+        """Restores one photograph many times with dropout, which tells where the network is unsure.
+
+        Args:
+            image: as for a call.
+            count: number of samples, at least 2. Each takes the time of a call, and is what a call
+                gives with a seed of its own, which follows from the restorer's.
+            progress: as for a call; it is called after each sample that is restored whole, too.
+
+        Returns:
+            `(mean, spread)`: the mean of the samples, RGB of the same type and shape, and their
+            standard deviation, float32 of the same shape in levels of that type.
+
+        Raises:
+            ValueError: `count` is not such a number, or dropout is not active; else as for a call.
+
+        Example:
+            >>> from deblur_keras.generators import resnet_generator
+            >>> generator = resnet_generator(filters=4, blocks=1)
+            >>> restorer = Restorer(generator, restore_with_dropout=True, seed=0)
+            >>> mean, spread = restorer.restore_samples(np.zeros((5, 7, 3), "uint8"), count=4)
+            >>> mean.shape, spread.shape
+            ((5, 7, 3), (5, 7, 3))
+
+        Reference:
+            Dropout as a Bayesian Approximation (Gal and Ghahramani, 2016), section 4.
+        """
+        if not self._random:
+            raise ValueError(
+                f"model {self.name!r} restores alike each time; samples need "
+                "Restorer(..., restore_with_dropout=True) and a model with dropout layers"
+            )
+        image = _check_image(image)
+        return ensembles.sampled(self._restore, image, count, progress=progress, **self._blending)
+
+    def _restore(self, image, progress=None, sample=0):
+        """Restores a checked image once, with the dropout of one of several samples."""
         height, width = image.shape[:2]
         for layer, state in self._dropouts:
-            layer.seed_generator.state.assign(state)
+            layer.seed_generator.state.assign(_sample_state(state, sample))
         try:
             restored, finite = self._run(image, progress)
         except engines.EngineError as error:
@@ -182,7 +228,13 @@ class Restorer:
         return restored
 
     def restore_file(
-        self, source, destination, overwrite=False, quality=95, max_pixels=images.MAX_PIXELS
+        self,
+        source,
+        destination,
+        overwrite=False,
+        quality=95,
+        max_pixels=images.MAX_PIXELS,
+        samples=None,
     ):
         """Restores a photograph from file to file; the destination is written whole or not at all.
 
@@ -196,20 +248,30 @@ class Restorer:
             overwrite: replace an existing destination. The source itself is never replaced.
             quality: 1 to 100, for JPEG, WebP, AVIF and HEIC.
             max_pixels: a source of more pixels is refused before it is decoded.
+            samples: number of samples for `restore_samples`; their spread is written beside the
+                destination, see `uncertainty.uncertainty_path`. None restores once.
 
         Returns:
             The destination, a `pathlib.Path`.
 
         Raises:
-            FileExistsError: the destination exists and `overwrite` is False.
+            FileExistsError: the destination, or its uncertainty map, exists and `overwrite` is
+                False.
             images.ImageError: the source cannot be read, the destination not be written, or both
                 are the same file.
             ImportError: the source or the destination is of a format for which an extra is needed.
         """
-        return photographs.restore_file(self, source, destination, overwrite, quality, max_pixels)
+        options = (overwrite, quality, max_pixels, samples)
+        return photographs.restore_file(self, source, destination, *options)
 
     def restore_files(
-        self, jobs, overwrite=False, quality=95, max_pixels=images.MAX_PIXELS, started=None
+        self,
+        jobs,
+        overwrite=False,
+        quality=95,
+        max_pixels=images.MAX_PIXELS,
+        samples=None,
+        started=None,
     ):
         """Restores photographs from file to file, each as `restore_file` does, and in less time.
 
@@ -223,6 +285,7 @@ class Restorer:
             overwrite: as for `restore_file`.
             quality: as for `restore_file`.
             max_pixels: as for `restore_file`.
+            samples: as for `restore_file`.
             started: callable that is given each source when the network begins with it, or None.
 
         Yields:
@@ -232,7 +295,7 @@ class Restorer:
         Raises:
             ValueError: two jobs have one destination.
         """
-        options = (overwrite, quality, max_pixels, started)
+        options = (overwrite, quality, max_pixels, samples, started)
         yield from photographs.restore_files(self, jobs, *options)
 
     def padded_side(self, side):
@@ -273,7 +336,9 @@ class Restorer:
             # means would be all that is left. TensorFlow's are exact.
             engine, parts = self._tensorflow()
         try:
-            plan = parts.plan(*padded_size, image.nbytes)
+            # Where several are averaged, the sums and the copies at 16 bits are held as well.
+            beside = 4 if self._random else 3 if self._blending["ensemble"] else 1
+            plan = parts.plan(*padded_size, beside * image.nbytes)
             if plan is not None:
                 result = parts.restore(image, plan, progress)
             else:
@@ -320,7 +385,15 @@ def _with_active_dropout(model, name, seed):
     try:
         return with_active_dropout(model, seed)
     except ValueError as error:
-        raise ModelError(f"model {name!r} {error}; leave restore_with_dropout off") from error
+        raise ModelError(
+            f"model {name!r} {error}; leave restore_with_dropout and dropout samples off"
+        ) from error
+
+
+def _sample_state(state, sample):
+    from deblur_keras.generators.dropout import sample_state
+
+    return sample_state(state, sample)
 
 
 def _check_image(image):

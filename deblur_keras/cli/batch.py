@@ -19,14 +19,14 @@ class Outcome:
     """Holds what a call has done.
 
     Attributes:
-        restored: how many files.
+        written: results that were written.
         failures: (source, reason), one a file that could not be.
         existing: results that were there before and were not replaced.
         seconds: how long it took.
         interrupted: whether Ctrl-C ended it.
     """
 
-    restored: int = 0
+    written: list = field(default_factory=list)
     failures: list = field(default_factory=list)
     existing: list = field(default_factory=list)
     seconds: float = 0.0
@@ -72,10 +72,13 @@ def restore(restorer, plan, of_photographs, of_videos, doing):
 
 
 def _note(outcome, source, destination, error):
+    from deblur_keras.photographs import written_by
+
     if error is None:
-        outcome.restored += 1
+        outcome.written.append(destination)
     elif isinstance(error, FileExistsError):
-        outcome.existing.append(destination)
+        there = (path for path in written_by(destination, samples=2) if path.exists())
+        outcome.existing.append(next(there, destination))  # the result, or its map
     else:
         outcome.failures.append((source, _reason(error, source, destination)))
 
@@ -146,7 +149,7 @@ def summarize(plan, outcome, output, done, by):
         say(f"exists: {len(outcome.existing) - _SHOWN} more")
     for path, reason in plan.unsearched:
         say(f"not searched: {printable(path)}: {printable(reason)}")
-    parts = [f"{outcome.restored} of {plan.total} {done}"]
+    parts = [f"{len(outcome.written)} of {plan.total} {done}"]
     if plan.done:
         parts.append(f"{len(plan.done)} done already")
     if outcome.failures:
@@ -161,9 +164,9 @@ def summarize(plan, outcome, output, done, by):
     if plan.earlier:
         parts.append(f"{len(plan.earlier)} left out as results of an earlier run")
     line = ("Interrupted: " if outcome.interrupted else "") + ", ".join(parts)
-    if outcome.restored:
+    if len(outcome.written):
         place = "beside the inputs" if output is None else f"to {printable(output)}"
-        each = duration(outcome.seconds / outcome.restored)
+        each = duration(outcome.seconds / len(outcome.written))
         what = "a file" if any(is_video(source) for source, _ in plan.jobs) else "an image"
         line += f"; written {place} in {duration(outcome.seconds)}, {each} {what} ({by})"
     if outcome.interrupted:

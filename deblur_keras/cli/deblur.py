@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from deblur_keras.cli import batch, clips, engines, jobs
-from deblur_keras.cli.console import fail
+from deblur_keras.cli.console import fail, printable
+from deblur_keras.cli.quality import quality_options, uncertainty_line
 
 _DOING = {"deblur": "Restoring", "blur": "Blurring"}
 _KINDS = ["png", "jpg", "jpeg", "webp", "avif", "tif", "tiff", "jp2", "heic", "bmp"]
@@ -68,6 +69,7 @@ _RUN_MODEL = "generator.keras"  # of a run folder
     show_default=True,
     help="Refuse photographs of more pixels than this before they are decoded.",
 )
+@quality_options
 @click.option(
     "--restore-with-dropout",
     is_flag=True,
@@ -100,6 +102,7 @@ def deblur(
     kind,
     quality,
     max_pixels,
+    samples,
     start,
     end,
     preview,
@@ -135,6 +138,8 @@ def deblur(
         deblur-keras deblur clip.mp4 -o sharp.mp4
         deblur-keras deblur clip.mp4 --start 1:10 --end 1:15 --preview
         deblur-keras deblur holiday/ -o restored/ --engine openvino --precision bf16 --verify
+        deblur-keras deblur a.jpg --ensemble --strength 0.7
+        deblur-keras deblur a.jpg --model runs/first --dropout-samples 16
     """  # noqa: D301 - click wants the real \b
     of_video = f"-{jobs.PREVIEW}" if preview and suffix is None else suffix
     if suffix is None and output is None:
@@ -143,15 +148,16 @@ def deblur(
         raise click.UsageError(
             "--resume keeps the results that exist and --overwrite replaces them; give one of them"
         )
-    plan = jobs.make_plan(inputs, output, suffix, kind, of_video or suffix)
-    _check_options_of_videos(plan, start, end, preview)
+    plan = jobs.make_plan(inputs, output, suffix, kind, of_video or suffix, samples)
+    _check_options_of_videos(plan, start, end, preview, samples)
     if resume:
         batch.tell_removed(jobs.leave_out_done(plan))
     both = {"overwrite": overwrite or resume, "quality": quality}
-    of_photographs = both | {"max_pixels": max_pixels}
+    of_photographs = both | {"max_pixels": max_pixels, "samples": samples}
     of_videos = both | {"start": start, "end": end, "preview": preview}
     outcome, by = batch.Outcome(failures=plan.refused), ""
     if plan.jobs:
+        of_restorer["restore_with_dropout"] |= samples is not None
         restorer = engines.make_restorer(_find_model(model, direction), **of_restorer)
         if verify:
             photographs = [source for source, _ in plan.jobs if not jobs.is_video(source)]
@@ -159,6 +165,8 @@ def deblur(
         outcome = batch.restore(restorer, plan, of_photographs, of_videos, _DOING[direction])
         by = engines.described(restorer)
     batch.summarize(plan, outcome, output, jobs.DONE[direction], by)
+    if samples is not None and outcome.written:
+        click.echo(uncertainty_line(outcome.written))
     if outcome.failures or outcome.existing or outcome.interrupted or plan.unsearched:
         raise SystemExit(1)
 
@@ -180,10 +188,15 @@ def _find_model(model, direction):
     return str(path)
 
 
-def _check_options_of_videos(plan, start, end, preview):
+def _check_options_of_videos(plan, start, end, preview, samples):
     given = [f"--{name}" for name, value in (("start", start), ("end", end)) if value is not None]
     given += ["--preview"] if preview else []
-    if given and not any(jobs.is_video(source) for source, _ in plan.jobs):
+    videos = [source for source, _ in plan.jobs if jobs.is_video(source)]
+    if samples is not None and videos:
+        raise click.UsageError(
+            f"--dropout-samples is of photographs; {printable(videos[0])} is a video, leave it out"
+        )
+    if given and not videos:
         raise click.UsageError(f"{' and '.join(given)} are of videos; the input has none")
     if end is not None and end <= (start or 0):
         raise click.UsageError(

@@ -7,6 +7,7 @@ import click
 from deblur_keras.cli import detection
 from deblur_keras.cli.engines import engine_options
 from deblur_keras.cli.pairs import DETECTION, chosen, given, pair_options, tell_failures
+from deblur_keras.cli.quality import MeanOfSamples, quality_options
 
 
 @click.command()
@@ -26,6 +27,7 @@ from deblur_keras.cli.pairs import DETECTION, chosen, given, pair_options, tell_
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in the same folder.")
 @click.option("--overwrite", is_flag=True, help="Replace the scores of an earlier run there.")
 @click.option("--save-images", is_flag=True, help="Write restored/<name>.png there too.")
+@quality_options
 @click.option(
     "--restore-with-dropout",
     is_flag=True,
@@ -50,6 +52,9 @@ def evaluate(
     resume,
     overwrite,
     save_images,
+    ensemble,
+    strength,
+    samples,
     restore_with_dropout,
     seed,
     engine,
@@ -91,6 +96,7 @@ def evaluate(
         wrong = given(
             context,
             *("save_images", "resume", "restore_with_dropout", "seed", "engine", "precision"),
+            *("ensemble", "strength", "samples"),
             *judging,
         )
         if wrong:
@@ -106,6 +112,7 @@ def evaluate(
     by_detector = options["protocol"] == DETECTION
     if not by_detector:
         detection.refuse(context)
+    restore_with_dropout = restore_with_dropout or samples is not None
     if not restore_with_dropout and given(context, "seed"):
         raise click.UsageError("--seed is that of --restore-with-dropout: add that.")
 
@@ -119,21 +126,21 @@ def evaluate(
 
     try:
         what = chosen(**options, output=output)
-        restorer = Restorer(
-            model,
-            restore_with_dropout,
-            seed if restore_with_dropout else None,
-            engine=engine,
-            precision=precision,
-        )
+        blending = {"ensemble": ensemble, "strength": strength}
+        running = {"engine": engine, "precision": precision}
+        seed = seed if restore_with_dropout else None
+        restorer = Restorer(model, restore_with_dropout, seed, **running, **blending)
+        running = {name: getattr(restorer, name) for name in running}
+        restorer = restorer if samples is None else MeanOfSamples(restorer, samples)
         how = {
             "facts": {
                 **what.facts,
                 **evaluation.model_facts(model),
+                **blending,
                 "restore_with_dropout": restore_with_dropout,
-                "seed": seed if restore_with_dropout else None,
-                "engine": restorer.engine,
-                "precision": restorer.precision,
+                "dropout_samples": samples,
+                "seed": seed,
+                **running,
                 "command": console.command_line(),
             },
             "output": output,

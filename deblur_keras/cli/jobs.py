@@ -42,7 +42,7 @@ class Plan:
         return len(self.jobs) + len(self.done) + len(self.refused)
 
 
-def make_plan(inputs, output, suffix, kind, video_suffix):
+def make_plan(inputs, output, suffix, kind, video_suffix, samples=None):
     """Decides every destination.
 
     Args:
@@ -51,6 +51,7 @@ def make_plan(inputs, output, suffix, kind, video_suffix):
         suffix: text that ends the names of photographs, or None.
         kind: format of photographs, a suffix without its dot, or None for the input's.
         video_suffix: text that ends the names of videos, or None.
+        samples: number of dropout samples, whose map lies beside each photograph, or None.
 
     Returns:
         `Plan`.
@@ -114,8 +115,8 @@ def make_plan(inputs, output, suffix, kind, video_suffix):
             for one in sources
         ]
     _leave_out_results(plan, named)
-    _refuse_own(plan.jobs)
-    _refuse_clashes(plan)
+    _refuse_own(plan.jobs, samples)
+    _refuse_clashes(plan, samples)
     return plan
 
 
@@ -193,7 +194,7 @@ def _leave_out_results(plan, named):
 def _results(source, destination):
     """Files that a job makes, or has made by another call: of videos, previews and parts too."""
     if not is_video(source):
-        return [destination]
+        return _written_by(destination, samples=2)  # maps of an earlier run, too
     from deblur_keras import video
 
     names = (f"{source.stem}-{end}{destination.suffix}" for end in (*DONE.values(), PREVIEW))
@@ -208,8 +209,12 @@ def is_video(path):
     return path.suffix.lower() in video.SUFFIXES
 
 
-def _refuse_own(jobs):
-    own = [source for source, destination in jobs if _real(source) == _real(destination)]
+def _refuse_own(jobs, samples):
+    own = [
+        source
+        for source, destination in jobs
+        if _real(source) in map(_real, _written_by(destination, samples))
+    ]
     if own:
         raise click.UsageError(
             f"the result of {printable(own[0])} would overwrite it, which never happens; give "
@@ -217,17 +222,21 @@ def _refuse_own(jobs):
         )
 
 
-def _refuse_clashes(plan):
+def _refuse_clashes(plan, samples):
     """Takes jobs with one destination out: with one there, the others would look as if done."""
     sources = defaultdict(list)
     for source, destination in plan.jobs:
-        sources[_key(destination)].append(source)
+        for path in _written_by(destination, samples):
+            sources[_key(path)].append(source)
     jobs, plan.jobs = plan.jobs, []
     for source, destination in jobs:
-        others = [str(other) for other in sources[_key(destination)] if other != source]
+        others, shared = [], destination
+        for path in reversed(_written_by(destination, samples)):
+            found = [str(other) for other in sources[_key(path)] if other != source]
+            others, shared = (found, path) if found else (others, shared)
         if others:
             why = (
-                f"{' and '.join(others)} would be written to {destination} too, so none is; "
+                f"{' and '.join(others)} would be written to {shared} too, so none is; "
                 "restore them one after the other into different folders, or leave --format out"
             )
             plan.refused.append((source, why))
@@ -236,6 +245,12 @@ def _refuse_clashes(plan):
     if plan.refused and not plan.jobs:
         source, why = plan.refused[0]
         raise click.UsageError(f"{printable(source)}: {printable(why)}")
+
+
+def _written_by(destination, samples):
+    from deblur_keras.photographs import written_by
+
+    return written_by(destination, samples)
 
 
 def _real(path):

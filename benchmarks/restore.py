@@ -56,12 +56,11 @@ print(json.dumps([peak, (peak - before) / (int(height) * int(width) * network.by
 
 # In a process of its own: restores N images after a start that all wait for, and prints the time.
 _WORKER = """
-import sys, time
+import os, sys
 import numpy as np
 from deblur_keras import Restorer
 
 engine, count, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-import os
 if threads:
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, set(cores[int(sys.argv[4]) % len(cores):][:threads]))
@@ -197,7 +196,6 @@ def process(paths, rounds):
 
 
 def batch(paths, rounds):
-    """Several photographs at once in one call, and in two processes of a core each."""
     from deblur_keras import engines, models
 
     print("\nSeveral 1280x720 photographs, default weights: time for each, against one at a time")

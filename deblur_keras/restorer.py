@@ -33,8 +33,8 @@ class Restorer:
         memory: how much memory the process may hold at most, in bytes or as text such as "2GB",
             what it holds already included. None takes half of what is free, and no more than about
             2 GB for networks that are as quick in tiles.
-        engine: what runs the network: "tensorflow", "openvino" or "onnxruntime". The others are
-            quicker than tensorflow and do not load it, and agree with it to 1e-3 of [-1, 1]. "auto"
+        engine: what runs the network: "tensorflow", "openvino" or "onnxruntime". The last two do
+            not load TensorFlow, and agree with it to 1e-3 of [-1, 1]; openvino is quicker. "auto"
             takes the quickest that is installed, if the network is there as an `.onnx` file, as the
             weights that ship are; see docs/speed.md. A model that was passed in and is to be run by
             another engine than tensorflow is converted once, here.
@@ -86,7 +86,7 @@ class Restorer:
         tile="auto",
         overlap=None,
         memory=None,
-        engine=engines.choice.AUTO,
+        engine="auto",
         precision="float32",
         ensemble=False,
         strength=1.0,

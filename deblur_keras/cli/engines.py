@@ -30,9 +30,9 @@ def engine_options(command):
             type=click.Choice(_ENGINES),
             default="auto",
             show_default=True,
-            help="What runs the network. auto: openvino or onnxruntime, which are quicker and do "
-            "not load TensorFlow, if they are installed and the model lies there as .onnx, as the "
-            "weights that ship do; else tensorflow.",
+            help="What runs the network. auto: openvino, the quickest, or onnxruntime, if they are "
+            "installed and the model lies there as .onnx, as the weights that ship do; TensorFlow "
+            "is not even loaded then. Else tensorflow.",
         ),
         click.option(
             "--precision",

@@ -1,4 +1,4 @@
-"""ONNX Runtime as an engine: about as quick as TensorFlow, and at work several seconds sooner."""
+"""ONNX Runtime as an engine: not quicker than TensorFlow, but at work several seconds sooner."""
 
 from deblur_keras.engines.engine import Engine, cores, failure
 

@@ -39,7 +39,7 @@ class Restorer:
             weights that ship are; see docs/speed.md. A model that was passed in and is to be run by
             another engine than tensorflow is converted once, here.
         precision: "float32", or "bf16" with openvino on processors that have instructions for it:
-            about twice as quick, for a grey level or two of difference.
+            up to twice as quick, for a difference of a grey level or less on average.
         ensemble: restore each image turned and mirrored in all eight ways, and average
             (`ensembles.restored`), in eight times the time. What it gains depends on the model.
         strength: share of the restored picture in the result, from 0, the image as it is, to 1.

@@ -50,6 +50,13 @@ def test_verify_prints_the_largest_difference(model, source, tmp_path):
     assert "nothing to compare" in output
 
 
+def test_verify_compares_like_with_like(model, source):
+    pytest.importorskip("openvino")
+    blended = ("--ensemble", "--strength", "0.5", "--verify")
+    output = deblur(source, "--model", model, "--engine", "openvino", *blended)
+    assert "differs from tensorflow by at most" in output
+
+
 def test_verify_stops_where_the_difference_is_too_large(model, source, monkeypatch):
     pytest.importorskip("openvino")
     monkeypatch.setitem(engines._LIMITS, "float32", -1.0)

@@ -26,7 +26,8 @@ _RUN_MODEL = "generator.keras"  # of a run folder
     "--model",
     default="default",
     show_default=True,
-    help="Name of weights that ship, path of a generator saved as .keras, or a run folder.",
+    help="Name of weights that ship, path of a generator saved as .keras or exported as .onnx, or "
+    "a run folder.",
 )
 @click.option(
     "--direction",
@@ -118,12 +119,18 @@ def deblur(
 
     Videos keep their frame times, sound, subtitles and metadata; the picture is encoded as H.264
     (in WebM: VP9). Ctrl-C leaves what was restored as NAME.part.mp4. The suffixes .mp4 .m4v .mov
-    .mkv .webm are kept, the result of another kind is an .mkv. This needs PyAV, pip install
-    "av>=16,<17"; without it the pictures alone are kept.
+    .mkv .webm are kept, the result of another kind is an .mkv. This needs PyAV; without it the
+    pictures alone are kept.
 
     Results are upright, and keep 16 bits, transparency, colour profile, EXIF and XMP as far as the
     format allows; thumbnails, which show the blurred photograph, are left out. CMYK becomes sRGB.
-    HEIC needs pip install "pillow-heif>=1.1,<2", camera raw pip install "rawpy>=0.24,<1".
+
+    
+    Some things need a package more:
+        pip install "openvino>=2026.0,<2027"  the quickest engine, without TensorFlow
+        pip install "av>=16,<17"              videos with their sound, as H.264
+        pip install "pillow-heif>=1.1,<2"     HEIC
+        pip install "rawpy>=0.24,<1"          camera raw
 
     \b
     Examples:
@@ -161,7 +168,7 @@ def deblur(
         restorer = engines.make_restorer(_find_model(model, direction), **of_restorer)
         if verify:
             photographs = [source for source, _ in plan.jobs if not jobs.is_video(source)]
-            engines.check_engine(restorer, photographs, max_pixels)
+            engines.check_engine(restorer, photographs, max_pixels, **of_restorer)
         outcome = batch.restore(restorer, plan, of_photographs, of_videos, _DOING[direction])
         by = engines.described(restorer)
     batch.summarize(plan, outcome, output, jobs.DONE[direction], by)

@@ -106,13 +106,16 @@ def described(restorer):
     return f"{restorer.engine}, {restorer.precision}"
 
 
-def check_engine(restorer, paths, max_pixels):
+def check_engine(restorer, paths, max_pixels, engine=None, precision=None, **options):
     """Restores one photograph by tensorflow too, and prints how far the results differ.
 
     Args:
         restorer: `deblur_keras.Restorer`.
         paths: Photographs; the first that can be opened is taken.
         max_pixels: As `images.open_photograph` takes it.
+        engine: What the restorer was made with, as all that follows; not the reference.
+        precision: Likewise.
+        **options: Those that the reference has too.
 
     Raises:
         ClickException: They differ by more than the precision explains, or it cannot be told.
@@ -122,6 +125,7 @@ def check_engine(restorer, paths, max_pixels):
     from deblur_keras.models import ModelError
     from deblur_keras.restorer import Restorer
 
+    del engine, precision
     if restorer.engine == "tensorflow":
         click.echo("verify: the engine is tensorflow itself, there is nothing to compare")
         return
@@ -133,7 +137,7 @@ def check_engine(restorer, paths, max_pixels):
         raise click.UsageError("--verify: there is no photograph to restore in both ways")
     import_tensorflow()
     try:
-        reference = Restorer(restorer.model)
+        reference = Restorer(restorer.model, engine="tensorflow", **options)
         most, seconds = largest_difference(restorer, reference, image)
     except (ModelError, ArithmeticError, MemoryError) as error:
         raise fail(f"--verify: {error}") from None

@@ -48,7 +48,26 @@ def test_to_uint8_rounds_and_clips(value, pixel):
     assert images.to_uint8(np.float32([value])) == pixel
 
 
+def test_sixteen_bits_survive_the_way_there_and_back():
+    keras = pytest.importorskip("keras")
+    every = np.arange(65536, dtype=np.uint16)
+    values = images.to_float(every)
+    assert (values[0], values[-1]) == (-1, 1)
+    np.testing.assert_array_equal(images.to_uint16(values), every)
+    tensor = images.to_float(keras.ops.convert_to_tensor(every))
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(images.to_uint16(tensor)), every)
+    assert images.to_uint16(np.float32([-2, 2])).tolist() == [0, 65535]
+
+
+def test_eight_bits_are_the_same_values_as_sixteen():
+    every = np.arange(256, dtype=np.uint8)
+    fine = images.to_float(every.astype(np.uint16) * 257)
+    np.testing.assert_allclose(fine, images.to_float(every), atol=2e-7)
+
+
 def test_conversion_refuses_the_wrong_side():
+    with pytest.raises(ValueError, match=r"to_uint16 expects floating-point.*uint16"):
+        images.to_uint16(np.zeros((2, 2, 3), np.uint16))
     with pytest.raises(ValueError, match=r"expects uint8 pixels.*float32"):
         images.to_float(np.zeros((2, 2, 3), np.float32))
     with pytest.raises(ValueError, match=r"expects floating-point.*uint8"):

@@ -117,6 +117,29 @@ def test_wrong_images_are_answered_with_the_cure(negate, image, message):
         negate(image)
 
 
+def test_sixteen_bits_keep_their_precision():
+    layer = keras.layers.Conv2D(3, 1, use_bias=False, name="mixed")
+    generator = functional(layer)
+    layer.set_weights([np.random.default_rng(0).uniform(0, 1 / 3, (1, 1, 3, 3))])
+    ramp = np.linspace(0, 65535, 64 * 1024).reshape(64, 1024).round().astype(np.uint16)
+    image = np.stack([ramp, ramp[::-1], ramp[:, ::-1]], axis=-1)
+    exact = image / 32767.5 - 1
+    exact = (exact @ np.float64(layer.get_weights()[0][0, 0]) + 1) * 32767.5
+    restored = Restorer(generator)(image)
+    assert restored.dtype == np.uint16
+    # Half a level of 65536 and the rounding of float32, a hundredth of one.
+    assert np.abs(restored - exact).max() < 0.52
+
+
+def test_eight_and_sixteen_bits_of_an_image_agree():
+    generator = resnet_generator(filters=4, blocks=1)
+    restore = Restorer(generator)
+    image = photo(32, 48)
+    fine = restore(image.astype(np.uint16) * 257) / 257
+    # Half a level of rounding, and what float32 makes of 257 p / 32767.5 and p / 127.5.
+    assert np.abs(fine - restore(image)).max() < 0.51
+
+
 def test_output_that_is_not_finite_is_an_error_not_a_black_image():
     generator = functional(keras.layers.Rescaling(float("nan")))
     with pytest.raises(ArithmeticError, match="not finite"):

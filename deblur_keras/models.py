@@ -1,5 +1,6 @@
 """Finds, loads and checks the models that restore photographs."""
 
+import math
 import re
 from pathlib import Path
 
@@ -229,17 +230,15 @@ def describe(model, name):
     """
     from deblur_keras import generators
     from deblur_keras.generators import stages
+    from deblur_keras.generators.receptive_field import receptive_field
 
     try:
         multiple = generators.size_multiple(model)
         bytes_per_pixel = stages.peak_bytes_per_pixel(model)
+        reach = receptive_field(model).reach
     except ValueError as error:
         raise ModelError(f"model {name!r}: {error}") from error
-    try:
-        parts = stages.StagedGenerator(model).stages
-        halo = parts[0].halo if len(parts) == 1 else None
-    except stages.NotTileableError:
-        halo = None
+    halo = None if reach == math.inf else math.ceil(reach / multiple) * multiple
     return portable.Network(name, multiple, halo, float(bytes_per_pixel))
 
 

@@ -32,7 +32,23 @@ def size_multiple(model):
     functional(model, "size_multiple")
     network = model_calls(model)
     # Rows and columns apart: a factored convolution has a stride along one of them alone.
-    return math.lcm(*(math.ceil(max(scales(network, axis).values())) for axis in (0, 1)))
+    return math.lcm(*(common_multiple(scales(network, axis).values()) for axis in (0, 1)))
+
+
+def common_multiple(steps):
+    """Computes the smallest side of an image that is a whole number of each of some steps.
+
+    Args:
+        steps: Fractions, as in `scales`.
+
+    Returns:
+        Whole number.
+
+    Example:
+        >>> common_multiple([fractions.Fraction(4), fractions.Fraction(3, 2)])
+        12
+    """
+    return math.lcm(*(step.numerator for step in steps))
 
 
 def scales(network, axis):

@@ -1,7 +1,7 @@
 """Divides an image into tiles: where they lie, which fit a number of pixels, what they contain."""
 
+import bisect
 import itertools
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,34 +111,30 @@ def fitting_spans(height, width, overlap, most, multiple=1):
         is a tile; the sum of the windows' pixels is the smallest possible.
 
     Raises:
-        ValueError: If a window of ``most`` pixels is too small: a core is to be no shorter than the
-            overlap on either side of it. Its ``args[1]`` is how many pixels it must have.
+        ValueError: If a window of ``most`` pixels is too small: a core is to be about as long as
+            the overlap on either side of it. Its ``args[1]`` is how many pixels it must have.
 
     Example:
         >>> rows, columns = fitting_spans(100, 400, overlap=10, most=15000)
         >>> len(rows), [span.length for span in columns]
-        (1, [148, 148, 148])
+        (1, [147, 147, 147])
     """
-    sides = height // multiple, width // multiple
-    margin, area = overlap // multiple, most / multiple**2
-    least = [min(cells, max(3 * margin, 1)) for cells in sides]
-    if math.prod(least) > area:
-        needed = math.prod(least) * multiple**2
+    area = most / multiple**2
+    along_height, along_width = (
+        _even_lengths(side // multiple, overlap // multiple) for side in (height, width)
+    )
+    fitting = []
+    for rows, tall in enumerate(along_height, start=1):
+        # Lengths fall with the count: the first that fits is the count that does the least twice.
+        columns = bisect.bisect_left(along_width, -area / tall, key=lambda length: -length) + 1
+        if columns <= len(along_width):
+            fitting.append((rows * tall * columns * along_width[columns - 1], rows, columns))
+    if not fitting:
+        needed = along_height[-1] * along_width[-1] * multiple**2
         raise ValueError(f"expected at least {needed} pixels a window, got {int(most)}", needed)
-    best = None
-    for rows in range(1, sides[0] + 1):
-        tall = _even_length(sides[0], rows, margin)
-        if tall < least[0] or sides[0] - tall < rows - 1:
-            break
-        columns = _fewest(sides[1], int(area // tall), margin, least[1])
-        if columns is None:
-            continue
-        pixels = rows * tall * columns * _even_length(sides[1], columns, margin)
-        if best is None or pixels < best[0]:
-            best = pixels, rows, columns
-    return tuple(
-        even_spans(side, count, overlap, multiple)
-        for side, count in zip((height, width), best[1:], strict=True)
+    _, rows, columns = min(fitting)
+    return even_spans(height, rows, overlap, multiple), even_spans(
+        width, columns, overlap, multiple
     )
 
 
@@ -177,12 +173,12 @@ def _even_length(cells, count, margin):
     return -(-(cells + 2 * margin * (count - 1)) // count)
 
 
-def _fewest(cells, longest, margin, least):
-    """Smallest number of windows that are at most ``longest``, None if there is none."""
-    if longest >= cells:
-        return 1
-    if longest < least or longest <= 2 * margin:
-        return None
-    count = -(-(cells - 2 * margin) // (longest - 2 * margin))
-    length = _even_length(cells, count, margin)
-    return count if length >= least and cells - length >= count - 1 else None
+def _even_lengths(cells, margin):
+    """Lengths of 1, 2, 3 ... windows, down to where a core is as long as the overlaps beside it."""
+    lengths = [cells]
+    for count in range(2, cells + 1):
+        length = _even_length(cells, count, margin)
+        if length < max(3 * margin, 1) or cells - length < count - 1:
+            break
+        lengths.append(length)
+    return lengths

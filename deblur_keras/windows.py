@@ -109,7 +109,8 @@ class WindowedEngine:
 
     def note_held(self, more):
         """Takes note that the process held so many more bytes after an image was restored."""
-        self._pool += max(more, 0)
+        most = max(memory.resident_bytes() - self._held, 0)
+        self._pool = min(max(self._pool + more, 0), most)
 
     def _room(self, image_bytes):
         """Bytes that restoring an image may take, its result not counted."""

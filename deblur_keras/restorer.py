@@ -31,8 +31,8 @@ class Restorer:
             the tile depends on (`generators.receptive_field`), which leaves no seams; less is
             quicker, and the tiles may then differ at their borders.
         memory: how much memory the process may hold at most, in bytes or as text such as "2GB",
-            what it holds already included. None takes half of what is free, and no more than about
-            2 GB for networks that are as quick in tiles.
+            what it holds already included. None takes half of what is free, and no more than 1.3
+            to 2 GB for networks without instance norms, which are about as quick in tiles.
         engine: what runs the network: "tensorflow", "openvino" or "onnxruntime". The last two do
             not load TensorFlow, and agree with it to 1e-3 of [-1, 1]; openvino is quicker. "auto"
             takes the quickest that is installed, if the network is there as an `.onnx` file, as the
@@ -67,14 +67,13 @@ class Restorer:
 
     Note:
         Tiles give the result of the whole image, to the rounding of float32 arithmetic: nearly
-        all pixels are equal, and the others differ by one level. With instance norms, whose
-        statistics are those of the whole image, the network is run norm by norm over all tiles, and
-        what the next norm needs is kept: 384 bytes a pixel of the image for DeblurGAN's ResNet, in
-        memory, or in a temporary file where it would take more than half of the budget. It takes
-        about the time of the whole image. Quicker shortcuts were measured and left out, on
-        photographs of 2 to 12 megapixels with the dense generator: tiles by themselves are 4 to 5
-        grey levels from the whole image on average and up to 96, statistics from a reduced copy 1
-        to 1.7 (up to 25), from an eighth to a quarter of the image in crops 0.4 to 2 (up to 19).
+        all pixels are equal, and the others differ by one level. With TensorFlow the network is cut
+        into stages, which each go over all tiles, and what the next stage needs is kept, in memory
+        or, where it would take more than half of the budget, in a temporary file. With instance
+        norms, whose statistics are those of the whole image, a stage ends at each of them: 384
+        bytes a pixel of the image are kept for DeblurGAN's ResNet. Tiles by themselves, or with the
+        statistics of a reduced copy or of crops, are quicker and visibly off: docs/sizes.md has the
+        figures.
         Dropout that is kept active draws anew in each tile.
     """
 
@@ -314,7 +313,7 @@ class Restorer:
         """Restores by an engine from now on."""
         self._engine, self.multiple = engine, engine.network.multiple
         if engine.name == "tensorflow":
-            self._parts = _tiled(self.model, self.name, *self._options)
+            self._parts = _tiled(self.model, self.name, *self._options, self._random)
         else:
             self._parts = WindowedEngine(engine, *self._options, lambda: self._tensorflow()[1])
 
@@ -322,7 +321,7 @@ class Restorer:
         """TensorFlow's engine and what tiles by it, for what the engine at work cannot do."""
         if self._substitute is None:
             engine = engines.make(self._source, "tensorflow")
-            self._substitute = engine, _tiled(self.model, self.name, *self._options)
+            self._substitute = engine, _tiled(self.model, self.name, *self._options, self._random)
         return self._substitute
 
     def _run(self, image, progress):
@@ -366,13 +365,13 @@ def _is_flat(image):
     return bool((image[0] == first).all() and (image == first).all())
 
 
-def _tiled(model, name, tile, overlap, budget):
+def _tiled(model, name, *options):
     """What restores a model's images in parts."""
     from deblur_keras.generators.stages import NotTileableError
     from deblur_keras.tiled import TiledGenerator
 
     try:
-        return TiledGenerator(model, tile, overlap, budget)
+        return TiledGenerator(model, *options)
     except NotTileableError as error:
         raise ModelError(
             f"model {name!r} cannot be run on parts of an image: {error}; leave tile out"

@@ -12,9 +12,9 @@ import deblur_keras
 PACKAGE = Path(deblur_keras.__file__).parent
 FLOORS = {
     **dict.fromkeys(["layers", "losses", "metrics", "images", "registration", "sheets"], 1),
-    **dict.fromkeys(["memory", "portable", "tiles", "ensembles", "uncertainty"], 1),
+    **dict.fromkeys(["memory", "scratch", "tiles", "planning"], 1),
     **dict.fromkeys(["blur", "trajectories", "shakes", "camera", "averaging", "frames"], 1),
-    **dict.fromkeys(["video", "overlap"], 1),
+    **dict.fromkeys(["video", "overlap", "portable", "ensembles", "uncertainty"], 1),
     **dict.fromkeys(["generators", "critics", "perceptual", "datasets", "photographs"], 2),
     **dict.fromkeys(["models", "windows"], 2),
     **dict.fromkeys(["trainers", "restorer", "tiled", "engines"], 3),
@@ -31,6 +31,7 @@ SIBLINGS = {
     *(("blur", "camera"), ("blur", "shakes"), ("shakes", "trajectories")),
     *(("runs", "recipes"), ("runs", "feeds"), ("restorer", "tiled")),
     *(("restorer", "engines"), ("models", "generators"), ("uncertainty", "images")),
+    *(("planning", "memory"), ("planning", "tiles")),
 }
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
 

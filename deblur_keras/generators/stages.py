@@ -4,7 +4,7 @@ A convolution depends on the pixels around it, and an instance norm on all pixel
 is cut into stages, one ending where each instance norm begins. Each stage goes over the whole image
 in windows, a core and the pixels around it that the core depends on; what the later stages need is
 kept for the whole image, and the norm's statistics come from all of it. A network without instance
-norms is a single stage.
+norms is cut around its coarse grids: what works there sees the furthest, and its pixels are few.
 
 Within a window each layer gets no more around the core than the layers behind it still need: the
 first see all of the window, the last hardly more than the core.
@@ -18,9 +18,11 @@ import keras
 from keras import ops
 
 from deblur_keras.generators.calls import Calls, model_calls
-from deblur_keras.generators.graph import scales, size_multiple
+from deblur_keras.generators.graph import common_multiple, scales, size_multiple
 from deblur_keras.generators.receptive_field import demands, image_wide_layers
-from deblur_keras.layers import InstanceNormalization
+from deblur_keras.layers import InstanceNormalization, ReflectionPadding2D
+
+_COARSE = 8  # pixels of the image a step; where a network without norms is cut
 
 
 class NotTileableError(ValueError):
@@ -32,7 +34,7 @@ class Map:
     """Describes a tensor of a network that takes images.
 
     Attributes:
-        scales: Pixels of the image that a step is, along rows and along columns.
+        scales: Pixels of the image that a step is, along rows and along columns; fractions.
         channels: Channels.
         dtype: Name of the element type.
         bytes_per_pixel: Bytes that it takes for each pixel of the image.
@@ -56,7 +58,10 @@ class Stage:
         measured: Number of the tensor whose statistics the next stage needs, or None.
         multiple: Number that the positions of its windows and cores must be multiples of: the
             coarsest grid that it works on.
-        halo: Pixels that its windows must have around the core, a multiple of ``multiple``.
+        halo: Pixels that its windows must have around the core, a multiple of ``multiple``, for the
+            result of the whole image.
+        least_halo: Those that they must have for a result at all: a layer that pads by reflection
+            needs something to reflect.
         bytes_per_pixel: Memory for the tensors of a window that exist at the same time, and a
             working copy of the largest, for each pixel of the window.
     """
@@ -68,13 +73,14 @@ class Stage:
         made = set(itertools.chain.from_iterable(call.outputs for call in self._calls))
         taken = set(itertools.chain.from_iterable(call.inputs for call in self._calls))
         self.kept = _needed_from(network, stop)
-        last = stop == len(network.calls)
-        self.measured = None if last else network.calls[stop].inputs[0]
+        self.measured = None
+        if stop < len(network.calls) and _is_norm(network.calls[stop]):
+            self.measured = network.calls[stop].inputs[0]
         self.sources = tuple(sorted(taken - made | ({self.measured} - made - {None})))
         self.targets = tuple(sorted(self.kept & made))
         here = [*self.sources, *made]
-        self.multiple = math.lcm(
-            *(math.ceil(max(maps[number].scales[axis] for number in here)) for axis in (0, 1))
+        self.multiple = common_multiple(
+            itertools.chain.from_iterable(maps[number].scales for number in here)
         )
         for number in self.kept:
             if not maps[number].plain:
@@ -83,6 +89,7 @@ class Stage:
                 )
         self._halos = self._find_halos()
         self.halo = max(self._halos, default=0)
+        self.least_halo = self._find_least_halo()
         self.bytes_per_pixel = _peak(self._calls, self.sources, self.targets, maps)
 
     def run(self, tensors, rows, columns, statistics=None):
@@ -107,7 +114,7 @@ class Stage:
                 self._cut(values[number], number, halos[number], halo, rows, columns)
                 for number in call.inputs
             ]
-            if isinstance(call.operation, InstanceNormalization):
+            if _is_norm(call):
                 outputs = [call.operation.normalize(inputs[0], *ops.unstack(statistics, 2))]
             else:
                 outputs = call.run(inputs)
@@ -150,12 +157,20 @@ class Stage:
             makers.update(dict.fromkeys(call.outputs, index))
         return halos
 
+    def _find_least_halo(self):
+        reflected = [
+            call.operation.padding * max(self._maps[call.inputs[0]].scales)
+            for call in self._calls
+            if isinstance(call.operation, ReflectionPadding2D)
+        ]
+        return self._aligned(max(reflected, default=0))
+
     def _cut(self, value, number, have, want, rows, columns):
         """Cuts a tensor that has ``have`` pixels around the core to ``want`` of them."""
         if have == want:
             return value
         (top, bottom), (left, right) = (
-            _inside(span, have, want, int(scale))
+            _inside(span, have, want, scale)
             for span, scale in zip((rows, columns), self._maps[number].scales, strict=True)
         )
         return value[:, top:bottom, left:right]
@@ -169,6 +184,7 @@ class StagedGenerator:
 
     Attributes:
         stages: List of `Stage`, to be run one after the other.
+        normalized: Whether there are instance norms.
         maps: `Map` by the number of a tensor.
         image: Number of the tensor that is the image.
         kept_bytes_per_pixel: Memory for what is kept between stages, for each pixel of the image.
@@ -180,9 +196,9 @@ class StagedGenerator:
     Example:
         >>> from deblur_keras.generators import compact_generator, resnet_generator
         >>> [stage.halo for stage in StagedGenerator(compact_generator()).stages]
-        [304]
+        [24, 240, 24]
         >>> [stage.halo for stage in StagedGenerator(resnet_generator(filters=4, blocks=1)).stages]
-        [4, 4, 4, 4, 4, 4, 4, 4]
+        [3, 2, 4, 4, 4, 4, 2, 3]
     """
 
     def __init__(self, model):
@@ -195,12 +211,10 @@ class StagedGenerator:
             )
         self.image = network.inputs[0]
         self.maps = _describe(network, size_multiple(model))
-        norms = [
-            index
-            for index, call in enumerate(network.calls)
-            if isinstance(call.operation, InstanceNormalization)
-        ]
-        bounds = itertools.pairwise([0, *norms, len(network.calls)])
+        cuts = {index for index, call in enumerate(network.calls) if _is_norm(call)}
+        self.normalized = bool(cuts)
+        cuts.update([] if cuts else _around_the_middle(network, self.maps))
+        bounds = itertools.pairwise([0, *sorted(cuts), len(network.calls)])
         self.stages = [Stage(network, pair, self.maps) for pair in bounds]
         self.kept_bytes_per_pixel = max(
             sum(
@@ -276,6 +290,24 @@ def _itemsize(dtype):
     return {"16": 2, "32": 4, "64": 8}.get(dtype[-2:], 1)
 
 
+def _is_norm(call):
+    return isinstance(call.operation, InstanceNormalization)
+
+
+def _around_the_middle(network, maps):
+    """Finds the calls where a network leaves the finer grids and where it returns to them.
+
+    What lies between sees the furthest and takes the least memory, so that its windows are large.
+    """
+    coarse = [
+        index
+        for index, call in enumerate(network.calls)
+        if min(maps[call.outputs[0]].scales) >= _COARSE
+    ]
+    cuts = (coarse[0] + 1, coarse[-1] + 1) if coarse else ()
+    return [cut for cut in cuts if all(maps[number].plain for number in _needed_from(network, cut))]
+
+
 def _needed_from(network, index):
     """Numbers of the tensors that exist before a call and are needed from there on."""
     made = set(network.inputs)
@@ -288,10 +320,10 @@ def _needed_from(network, index):
 
 
 def _inside(span, have, want, scale):
-    """Finds where the region of a smaller halo lies in that of a larger, on a coarser grid."""
+    """Finds where the region of a smaller halo lies in that of a larger, on a tensor's grid."""
     start, _ = _region(span, have)
     first, last = _region(span, want)
-    return (first - start) // scale, (last - start) // scale
+    return tuple((pixel - start) * scale.denominator // scale.numerator for pixel in (first, last))
 
 
 def _region(span, halo):

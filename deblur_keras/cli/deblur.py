@@ -7,6 +7,7 @@ import click
 from deblur_keras.cli import batch, clips, engines, jobs
 from deblur_keras.cli.console import fail, printable
 from deblur_keras.cli.quality import quality_options, uncertainty_line
+from deblur_keras.cli.restoring import restoring_options
 
 _DOING = {"deblur": "Restoring", "blur": "Blurring"}
 _KINDS = ["png", "jpg", "jpeg", "webp", "avif", "tif", "tiff", "jp2", "heic", "bmp"]
@@ -90,6 +91,7 @@ _RUN_MODEL = "generator.keras"  # of a run folder
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of that dropout."
 )
+@restoring_options
 @engines.engine_options
 @engines.verify_option
 def deblur(
@@ -145,6 +147,7 @@ def deblur(
         deblur-keras deblur clip.mp4 -o sharp.mp4
         deblur-keras deblur clip.mp4 --start 1:10 --end 1:15 --preview
         deblur-keras deblur holiday/ -o restored/ --engine openvino --precision bf16 --verify
+        deblur-keras deblur panorama.tif --memory 2GB
         deblur-keras deblur a.jpg --ensemble --strength 0.7
         deblur-keras deblur a.jpg --model runs/first --dropout-samples 16
     """  # noqa: D301 - click wants the real \b

@@ -1,6 +1,7 @@
 """Settings of every test: TensorFlow quiet, two logical CPUs, no deadlines for properties."""
 
 import os
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -15,6 +16,8 @@ hypothesis.settings.load_profile("no deadline")
 
 def pytest_configure():
     """Splits the CPU before TensorFlow has started, the only time at which it can be."""
+    # A shell that starts the tests in the background has Ctrl-C ignored, which some of them press.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 

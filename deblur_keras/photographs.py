@@ -61,7 +61,7 @@ def restore_file(
     """
     source, destination = Path(source), Path(destination)
     photograph = _opened(source, destination, overwrite, max_pixels, samples)
-    restored = _restored(restorer, photograph, samples)
+    restored = _restored(restorer, photograph, samples, None)
     return _saved(destination, photograph, restored, overwrite, quality, samples)
 
 
@@ -73,6 +73,7 @@ def restore_files(
     max_pixels=images.MAX_PIXELS,
     samples=None,
     started=None,
+    progress=None,
 ):
     """Restores photographs; `Restorer.restore_files` says how.
 
@@ -84,6 +85,7 @@ def restore_files(
         max_pixels: as there.
         samples: as there.
         started: as there.
+        progress: as there.
 
     Yields:
         `Outcome`, one a job, in their order.
@@ -110,7 +112,7 @@ def restore_files(
             photograph = opened()
             if started is not None:
                 started(job[0])
-            return photograph, _restored(restorer, photograph, samples), None
+            return photograph, _restored(restorer, photograph, samples, progress), None
         except Exception as error:  # whatever one photograph does, the others are restored
             return None, None, error
 
@@ -172,11 +174,12 @@ def _opened(source, destination, overwrite, max_pixels, samples):
     return photograph
 
 
-def _restored(restorer, photograph, samples):
+def _restored(restorer, photograph, samples, progress):
     """The restored pixels, and the spread of samples, or None."""
+    options = {} if progress is None else {"progress": progress}
     if samples is None:
-        return restorer(photograph.pixels), None
-    return restorer.restore_samples(photograph.pixels, samples)
+        return restorer(photograph.pixels, **options), None
+    return restorer.restore_samples(photograph.pixels, samples, **options)
 
 
 def _saved(destination, photograph, restored, overwrite, quality, samples):

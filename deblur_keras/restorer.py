@@ -94,7 +94,7 @@ class Restorer:
         ensembles.check(ensemble, strength)
         self._blending = {"ensemble": ensemble, "strength": strength}
         self._source, self._dropouts = models.Source(model_or_path), []
-        self._random, self._substitute = restore_with_dropout, None
+        self._random = restore_with_dropout
         self.name = self._source.name
         self._options, self._automatic = (tile, overlap, memory), engine == engines.choice.AUTO
         if restore_with_dropout:
@@ -167,7 +167,8 @@ class Restorer:
 
         Note:
             Sizes that the network cannot take are padded on the right and at the bottom by
-            reflection, and the result is cropped.
+            reflection, and the result is cropped. An image of a single colour, such as a black
+            frame of a video, comes back as it is from networks with instance norms.
         """
         image = _check_image(image)
         return ensembles.restored(self._restore, image, progress=progress, **self._blending)
@@ -271,6 +272,7 @@ class Restorer:
         max_pixels=images.MAX_PIXELS,
         samples=None,
         started=None,
+        progress=None,
     ):
         """Restores photographs from file to file, each as `restore_file` does, and in less time.
 
@@ -286,6 +288,7 @@ class Restorer:
             max_pixels: as for `restore_file`.
             samples: as for `restore_file`.
             started: callable that is given each source when the network begins with it, or None.
+            progress: as for a call, or None; of the photograph that was started last.
 
         Yields:
             `photographs.Outcome` of each job, in their order: source, destination, and the
@@ -294,7 +297,7 @@ class Restorer:
         Raises:
             ValueError: two jobs have one destination.
         """
-        options = (overwrite, quality, max_pixels, samples, started)
+        options = (overwrite, quality, max_pixels, samples, started, progress)
         yield from photographs.restore_files(self, jobs, *options)
 
     def padded_side(self, side):
@@ -315,14 +318,11 @@ class Restorer:
         if engine.name == "tensorflow":
             self._parts = _tiled(self.model, self.name, *self._options, self._random)
         else:
-            self._parts = WindowedEngine(engine, *self._options, lambda: self._tensorflow()[1])
-
-    def _tensorflow(self):
-        """TensorFlow's engine and what tiles by it, for what the engine at work cannot do."""
-        if self._substitute is None:
-            engine = engines.make(self._source, "tensorflow")
-            self._substitute = engine, _tiled(self.model, self.name, *self._options, self._random)
-        return self._substitute
+            self._parts = WindowedEngine(
+                engine,
+                *self._options,
+                lambda: _tiled(self.model, self.name, *self._options, self._random),
+            )
 
     def _run(self, image, progress):
         """(H, W, 3) -> the same restored, and whether the network's output was finite."""
@@ -330,10 +330,10 @@ class Restorer:
         padded_size = [self.padded_side(side) for side in (height, width)]
         held = memory.resident_bytes()
         engine, parts = self._engine, self._parts
-        if engine.name != "tensorflow" and engine.network.halo is None and _is_flat(image):
-            # An instance norm divides by nearly nothing there: what other engines round in their
-            # means would be all that is left. TensorFlow's are exact.
-            engine, parts = self._tensorflow()
+        if engine.network.halo is None and _is_flat(image):
+            # There is nothing to restore, and instance norms would divide by nearly nothing: what
+            # is rounded before them, in another way at each pixel, would be all that is left.
+            return image.copy(), True
         try:
             # Where several are averaged, the sums and the copies at 16 bits are held as well.
             beside = 4 if self._random else 3 if self._blending["ensemble"] else 1

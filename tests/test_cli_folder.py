@@ -160,11 +160,11 @@ def test_a_folder_under_the_name_of_a_result_is_no_result(run, trip):
 def test_ctrl_c_saves_what_was_restored_and_names_the_way_on(run, trip, monkeypatch):
     call, calls = Restorer.__call__, []
 
-    def press_at_the_third(self, image):
+    def press_at_the_third(self, image, **options):
         calls.append(image)
         if len(calls) == 3:
             os.kill(os.getpid(), signal.SIGINT)
-        return call(self, image)
+        return call(self, image, **options)
 
     monkeypatch.setattr(Restorer, "__call__", press_at_the_third)
     output = run("trip", "-o", "new", code=1)
@@ -179,9 +179,9 @@ def test_photographs_around_a_video_keep_their_order_and_go_by_themselves(run, t
     films.film(trip / "bb.mp4", 3)
     call, seen = Restorer.__call__, []
 
-    def note(self, image):
+    def note(self, image, **options):
         seen.append((image.shape, len(files("new")) if Path("new").exists() else 0))
-        return call(self, image)
+        return call(self, image, **options)
 
     monkeypatch.setattr(Restorer, "__call__", note)
     run("trip", "-o", "new")

@@ -150,3 +150,22 @@ def test_an_interruption_saves_what_was_restored(tmp_path):
             found.append(done.source.name)
     assert found == [f"{n}.png" for n in range(4)]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == found
+
+
+def test_tiles_of_the_photograph_at_work_are_told(tmp_path, negative):
+    tiled = Restorer(negative.model, tile=8)
+    jobs = [
+        (images.write(tmp_path / f"{n}.png", noise(8, 8 * n, 3)), tmp_path / f"{n}.tif")
+        for n in (1, 4)
+    ]
+    told = []
+    steps = tiled.restore_files(
+        jobs,
+        started=lambda source: told.append(source.name),
+        progress=lambda *counts: told.append(counts),
+    )
+    assert all(done.error is None for done in steps)
+    assert told[0] == "1.png"
+    tiles = told[told.index("4.png") + 1 :]
+    assert tiles == [(count, tiles[-1][1]) for count in range(1, len(tiles) + 1)]
+    assert len(tiles) > 1

@@ -60,7 +60,9 @@ def restore(restorer, plan, of_photographs, of_videos, doing):
                 if videos:
                     steps = _restore_videos(restorer, jobs, shown, of_videos)
                 else:
-                    steps = restorer.restore_files(jobs, started=shown.start, **of_photographs)
+                    tiles = _Tiles(shown)
+                    options = of_photographs | {"started": tiles.start, "progress": tiles.tell}
+                    steps = restorer.restore_files(jobs, **options)
                 with contextlib.closing(steps):
                     for done in steps:
                         _note(outcome, *done)
@@ -69,6 +71,29 @@ def restore(restorer, plan, of_photographs, of_videos, doing):
         outcome.interrupted = True
     outcome.seconds = time.monotonic() - started
     return outcome
+
+
+class _Tiles:
+    """Shows how far a photograph is that goes through in tiles."""
+
+    def __init__(self, shown):
+        self._shown, self._source = shown, None
+        self._bar, self._open = None, contextlib.ExitStack()
+
+    def start(self, source):
+        """Takes note of the photograph that comes next."""
+        self._open.close()
+        self._source, self._bar = source, None
+        self._shown.start(source)
+
+    def tell(self, done, total):
+        """Shows how many tiles of it are done."""
+        if self._bar is None:
+            self._bar = self._open.enter_context(self._shown.part(self._source.name, "tiles"))
+        self._bar.total = total
+        self._bar.advance(done - self._bar.done)
+        if done == total:
+            self._open.close()
 
 
 def _note(outcome, source, destination, error):

@@ -5,6 +5,7 @@
              rate
     memory   the peak of a process that restores it, and a 7680x4320 one
     process  `deblur-keras deblur photo.jpg` as a whole, by each engine
+    folder   100 photographs from file to file, against the network alone (benchmarks/folder.py)
     batch    several photographs at once, or several processes, against one after the other
     quality  the PSNR that bf16 costs on a folder of pairs, with --pairs FOLDER
 
@@ -31,7 +32,7 @@ ENGINES = (
     ("openvino", "float32"),
     ("openvino", "bf16"),
 )
-PARTS = ("speed", "memory", "process", "batch", "quality")
+PARTS = ("speed", "memory", "process", "folder", "batch", "quality")
 
 # In a process of its own: restores one image and prints by how much its memory grew at most.
 _PEAK = """
@@ -234,14 +235,22 @@ def batch(paths, rounds):
         print(f"{name:12} 2 processes    {each[2] / each[1]:5.2f}", flush=True)
 
 
-def quality(paths, rounds, folder=None):
+def folder(paths, rounds):
+    """The default engine on a folder of JPEG files, which has a script of its own."""
+    script = Path(__file__).with_name("folder.py")
+    arguments = ("--networks", "default", "--kinds", "jpg", "--rounds", str(rounds))
+    print(f"\n{script.name} {' '.join(arguments)}", flush=True)
+    subprocess.run([sys.executable, script, *arguments], check=True)
+
+
+def quality(paths, rounds, pairs_folder=None):
     """Mean PSNR of the whole uint8 images, with both precisions and with none."""
     from deblur_keras import Restorer, datasets, images
 
-    if folder is None:
+    if pairs_folder is None:
         print("\nquality needs --pairs FOLDER: left out")
         return
-    pairs = datasets.pairs(folder)
+    pairs = datasets.pairs(pairs_folder)
     print(f"\nPSNR of {len(pairs)} pairs, whole uint8 images, default weights")
     restorers = {
         f"{engine} {precision}": Restorer("default", engine=engine, precision=precision)
@@ -277,10 +286,10 @@ def main():
     parser.add_argument("--pairs", help="folder of pairs of blurred and sharp photographs")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        paths = networks(Path(folder))
+    with tempfile.TemporaryDirectory() as temporary:
+        paths = networks(Path(temporary))
         for part in options.parts:
-            more = {"folder": options.pairs} if part == "quality" else {}
+            more = {"pairs_folder": options.pairs} if part == "quality" else {}
             globals()[part](paths, options.rounds, **more)
 
 

@@ -168,6 +168,7 @@ def _servable(restorer):
 
     model = restorer.model
     multiple, smallest = restorer.multiple, restorer.padded_side(1)
+    leaves_flat = restorer.leaves_flat
 
     module = tf.Module(name="restorer")
     # The variables only: a Keras model as an attribute would take its classes' names along.
@@ -184,6 +185,9 @@ def _servable(restorer):
             restored, "the network gave values that are not finite"
         )
         restored = images.to_uint8(restored)[:, :height, :width]
+        if leaves_flat:
+            flat = tf.reduce_all(image == image[:, :1, :1], axis=(1, 2, 3), keepdims=True)
+            restored = tf.where(flat, image, restored)
         return {"restored": tf.ensure_shape(restored, (None, None, None, 3))}
 
     module.restore = restore

@@ -131,6 +131,15 @@ class Restorer:
         """Why "auto" did not take a quicker engine; empty where it took the quickest."""
         return self._engine.reason
 
+    @property
+    def leaves_flat(self):
+        """Whether images of a single colour come back as they are: with instance norms.
+
+        There is nothing to restore in them, and the norms would divide by nearly nothing: what is
+        rounded before them, in another way at each pixel, would be all that is left.
+        """
+        return self._engine.network.halo is None
+
     @classmethod
     def from_pretrained(cls, name="default", **options):
         """Makes a restorer from weights that ship with the package.
@@ -330,9 +339,7 @@ class Restorer:
         padded_size = [self.padded_side(side) for side in (height, width)]
         held = memory.resident_bytes()
         engine, parts = self._engine, self._parts
-        if engine.network.halo is None and _is_flat(image):
-            # There is nothing to restore, and instance norms would divide by nearly nothing: what
-            # is rounded before them, in another way at each pixel, would be all that is left.
+        if self.leaves_flat and _is_flat(image):
             return image.copy(), True
         try:
             # Where several are averaged, the sums and the copies at 16 bits are held as well.

@@ -197,3 +197,11 @@ def test_command_prints_the_signature_and_a_usage_that_runs(generators, tmp_path
     missing = CliRunner().invoke(export, ["missing.keras", "-o", str(tmp_path / "other")])
     assert missing.exit_code == 1
     assert "missing.keras" in missing.output
+
+
+def test_a_photograph_of_one_colour_is_left_as_it_is_by_instance_norms(generators, exported):
+    loaded = tf.saved_model.load(str(exported["resnet"]))
+    batch = np.stack([np.full((20, 30, 3), (3, 77, 200), np.uint8), photograph(20, 30)])
+    restored = loaded.signatures["restore"](image=tf.constant(batch))["restored"].numpy()
+    np.testing.assert_array_equal(restored[0], batch[0])
+    assert np.abs(restored[1].astype(int) - batch[1]).max() > 10

@@ -404,11 +404,15 @@ def _sample_state(state, sample):
 
 def _check_image(image):
     image = np.asarray(image)
+    if image.dtype.kind == "u":  # of either byte order
+        image = image.astype(image.dtype.newbyteorder("="), copy=False)
     known = image.dtype in (np.uint8, np.uint16)
     if known and image.ndim == 3 and image.shape[2] == 3 and image.size:
         return image
     if not image.size:
         cure = "give an image of at least 1x1"
+    elif not known and image.dtype.kind != "f":
+        cure = "images.read reads a file in that form"
     elif not known:
         cure = "images.to_uint8 converts values in [-1, 1]; multiply others to [0, 255] and round"
     elif image.ndim == 2:

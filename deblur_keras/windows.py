@@ -6,7 +6,7 @@ instance norm's statistics, needs the network's layers one by one, which is `deb
 
 import numpy as np
 
-from deblur_keras import memory, tiles
+from deblur_keras import memory, planning, tiles
 
 AUTO = "auto"
 
@@ -31,6 +31,7 @@ class WindowedEngine:
     """
 
     def __init__(self, engine, tile=AUTO, overlap=None, memory_budget=None, staged=None):
+        planning.check_options(tile, overlap)
         self._engine, self._network = engine, engine.network
         self._tile, self._overlap = tile, overlap
         self._budget = None if memory_budget is None else memory.parse_bytes(memory_budget)

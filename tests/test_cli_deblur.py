@@ -399,3 +399,14 @@ def test_direction_blur_without_a_blur_generator(trip, model):
     assert "blur_negative.keras: no such model. --direction blur needs" in output
     assert invoke(trip, "--direction", "blur")[0] == 1
     assert files(trip) == ["a.png", "b.bmp", "day1/a.png"]
+
+
+def test_an_empty_name_is_no_folder(run, trip):
+    assert "an input has an empty name" in run("", code=2)
+
+
+@pytest.mark.parametrize("name", ["new.gif", "new.dng", "-"])
+def test_a_name_that_cannot_be_written_becomes_no_folder(run, trip, name):
+    output = run("trip/a.png", "-o", name, code=2)
+    assert f"-o {name}: " in output
+    assert not Path(name).exists()

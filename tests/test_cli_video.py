@@ -190,3 +190,12 @@ def test_ctrl_c_names_the_playable_part_and_ends_with_1(run, tmp_path, monkeypat
     assert names(tmp_path) == ["clip-restored.part.mp4", "clip.mp4", "next.mp4"]
     times = films.times_of("clip-restored.part.mp4")
     assert times == films.times_of("clip.mp4")[:11]
+
+
+def test_a_clip_that_is_cut_off_is_restored_so_far_and_fails(run, tmp_path):
+    whole = films.film(tmp_path / "a.mkv", 100).read_bytes()
+    (tmp_path / "a.mkv").write_bytes(whole[: len(whole) // 2])
+    output = run("a.mkv", code=1)
+    assert "failed: a.mkv: is cut off or broken; a-restored.mkv has the" in output
+    assert "0 of 1 restored, 1 failed" in output
+    assert len(films.times_of("a-restored.mkv")) > 20

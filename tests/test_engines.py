@@ -4,6 +4,7 @@ import logging
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -355,3 +356,30 @@ def test_the_command_does_not_load_tensorflow_either(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "(openvino, float32)" in done.stdout
     assert images.read(tmp_path / "a-restored.png").shape == (40, 50, 3)
+
+
+@pytest.mark.parametrize("engine", [*PORTABLE, "tensorflow"])
+def test_threads_may_share_a_restorer(engine, saved):
+    needs(engine)
+    restore = Restorer(saved["compact"], engine=engine)
+    pictures = [photo(40 + 8 * (n % 4), 60, seed=n) for n in range(12)]
+    expected = [restore(picture) for picture in pictures]
+    with ThreadPoolExecutor(6) as pool:
+        for found, one in zip(pool.map(restore, pictures), expected, strict=True):
+            assert np.abs(found.astype(int) - one).max() <= 1
+
+
+@pytest.mark.parametrize("engine", [*PORTABLE, "tensorflow"])
+@pytest.mark.parametrize(
+    "options", [{"tile": 0}, {"tile": 256.0}, {"tile": "x"}, {"tile": 64, "overlap": -1}]
+)
+def test_what_is_no_tile_or_overlap_is_refused_at_once(engine, options, saved):
+    needs(engine)
+    with pytest.raises(ValueError, match=r"must be (a whole number|'auto')"):
+        Restorer(saved["compact"], engine=engine, **options)
+
+
+def test_pixels_of_the_other_byte_order_are_taken(saved):
+    restore = Restorer(saved["compact"], engine="tensorflow")
+    image = photo(20, 30).astype(np.uint16) * 257
+    np.testing.assert_array_equal(restore(image.astype(">u2")), restore(image))

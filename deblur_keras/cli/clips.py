@@ -39,6 +39,7 @@ def restore(restorer, source, destination, shown, **options):
 
     Raises:
         KeyboardInterrupt: Ctrl-C; a line said what is left.
+        ValueError: the source is cut off; what there is of it is restored.
     """
     from deblur_keras import video
 
@@ -64,6 +65,10 @@ def restore(restorer, source, destination, shown, **options):
             raise
     pace = speed(result.frames, time.monotonic() - started, "frames")
     shown.note(f"{source}: {_described(result)}; {pace}")
+    if result.cut_off:
+        raise ValueError(
+            f"is cut off or broken; {result.path} has the {result.frames} frames that could be read"
+        )
 
 
 def _described(result):

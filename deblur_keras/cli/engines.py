@@ -39,8 +39,8 @@ def engine_options(command):
             type=click.Choice(_PRECISIONS),
             default="float32",
             show_default=True,
-            help="bf16 takes about half the time, with openvino on processors that have it, for a "
-            "difference that is hardly measurable.",
+            help="bf16 takes half to three quarters of the time, with openvino on processors that "
+            "have it, for a difference that is hardly measurable.",
         ),
     )
     for option in reversed(options):  # click lists the last applied first

@@ -61,6 +61,10 @@ def make_plan(inputs, output, suffix, kind, video_suffix, samples=None):
     """
     from deblur_keras import images, video
 
+    if not all(inputs):
+        raise click.UsageError("an input has an empty name; give files, folders or patterns")
+    if output is not None:
+        _check_output(output)
     plan = Plan()
 
     def note_unsearched(error):
@@ -116,8 +120,25 @@ def make_plan(inputs, output, suffix, kind, video_suffix, samples=None):
         ]
     _leave_out_results(plan, named)
     _refuse_own(plan.jobs, samples)
-    _refuse_clashes(plan, samples)
+    _refuse_clashes(plan, samples, kind)
     return plan
+
+
+def _check_output(output):
+    """Refuses names that stand for something else than a file to write or a folder."""
+    from PIL import Image
+
+    from deblur_keras import images, video
+
+    if str(output) == "-":
+        raise click.UsageError("-o -: results are written to files; give a file name or a folder")
+    writable = images.RESULT_SUFFIXES | video.SUFFIXES
+    known = {*Image.registered_extensions(), *images.RAW_SUFFIXES} - writable
+    if output.suffix.lower() in known and not output.is_dir():
+        raise click.UsageError(
+            f"-o {printable(output)}: cannot write {output.suffix}; use one of "
+            f"{images.known_suffixes(images.RESULT_SUFFIXES)}"
+        )
 
 
 def leave_out_done(plan):
@@ -222,7 +243,7 @@ def _refuse_own(jobs, samples):
         )
 
 
-def _refuse_clashes(plan, samples):
+def _refuse_clashes(plan, samples, kind):
     """Takes jobs with one destination out: with one there, the others would look as if done."""
     sources = defaultdict(list)
     for source, destination in plan.jobs:
@@ -237,7 +258,8 @@ def _refuse_clashes(plan, samples):
         if others:
             why = (
                 f"{' and '.join(others)} would be written to {shared} too, so none is; "
-                "restore them one after the other into different folders, or leave --format out"
+                "restore them one after the other into different folders"
+                + (", or leave --format out" if kind else "")
             )
             plan.refused.append((source, why))
         else:

@@ -1,6 +1,7 @@
 """What all engines have in common."""
 
 import os
+import threading
 
 import numpy as np
 
@@ -37,6 +38,8 @@ class Engine:
 
     def __init__(self, network, precision="float32"):
         self.network, self.precision, self.reason = network, precision, ""
+        # One image at a time, which takes all cores: what `values` gives may be overwritten.
+        self._lock = threading.RLock()
 
     def __call__(self, padded):
         """Restores one image, or one window of an image.
@@ -54,10 +57,11 @@ class Engine:
             EngineError: If the engine fails otherwise.
         """
         to_pixels = images.to_uint8 if padded.dtype == np.uint8 else images.to_uint16
-        restored = self.values(images.to_float(padded))
-        # The extremes are NaN if any value is.
-        finite = bool(np.isfinite(restored.min()) and np.isfinite(restored.max()))
-        return to_pixels(restored), finite
+        with self._lock:
+            restored = self.values(images.to_float(padded))
+            # The extremes are NaN if any value is.
+            finite = bool(np.isfinite(restored.min()) and np.isfinite(restored.max()))
+            return to_pixels(restored), finite
 
     def values(self, blurred):
         """Runs the network itself.

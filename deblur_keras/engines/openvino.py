@@ -64,7 +64,8 @@ class OpenVinoEngine(Engine):
 
     def release(self):
         """Gives back the memory that is kept for images of the sizes seen last."""
-        self._requests.clear()
+        with self._lock:
+            self._requests.clear()
 
     def _request(self, shape):
         """What runs the network for images of one size."""

@@ -140,4 +140,9 @@ def _unknown(data):
                 require(kind)
             except ValueError as error:
                 return str(error)
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        return (
+            "is a TIFF of a kind that is not known here, such as one of floating-point values; "
+            "save it with 8 or 16 bits a channel"
+        )
     return f"not an image of a known format ({', '.join(READABLE)})"

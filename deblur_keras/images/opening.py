@@ -182,8 +182,8 @@ def _refuse_several(picture, data):
         pages = _tiff_pages(data)
         if pages > 1:
             raise ImageError(
-                f"has {pages} pages, of which none would be left out silently; save each as a file "
-                "of its own (tiffsplit does), and restore those"
+                f"has {pages} pages, and is restored only as one; save each as a file of its own "
+                "(tiffsplit does), and restore those"
             )
     elif picture.format == "MPO":
         kinds = [entry["Attribute"]["MPType"] for entry in picture.mpinfo[0xB002]]

@@ -11,6 +11,7 @@ _COPIED = {"audio", "subtitle"}
 _READ_ON = 10  # seconds behind a span in which sound of the span may still come
 _SHORT = 0.98  # a video that ends before this part of what its header promises is cut off
 _SLACK = 1  # seconds that sound may last longer than the picture
+_CUT = 0.5  # seconds without a picture at the end that are no mere rounding of the header's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Reader:
         self._over = False  # the span is
         self._last = self._next = None  # the file's own times of the last picture and the next
         self._interlaced = self._untimed = 0
-        self._breaks_off = False
+        self.breaks_off = self.cut_off = False
 
     def close(self):
         """Closes the file."""
@@ -80,7 +81,8 @@ class Reader:
         slack = (1 - _SHORT) * self.facts.duration
         if not self.facts.own_duration:
             slack = max(slack, _SLACK / self.facts.time_base)
-        self._breaks_off = self._breaks_off or left > usual + slack
+        self.breaks_off = self.breaks_off or left > usual + slack
+        self.cut_off = self.cut_off or (self.breaks_off and left * self.facts.time_base > _CUT)
         yield clip.lasting(held, self._last_duration(held, shortest, usual, left))
 
     def expected(self):
@@ -102,7 +104,7 @@ class Reader:
                 f"{self._untimed} of its frames had no time later than the one before, and were "
                 "given the next possible"
             )
-        if self._breaks_off:
+        if self.breaks_off:
             base, start = self.facts.time_base, self.video.start_time or 0
             reached = _clock((self._last + 1 - start) * base if self._last is not None else 0)
             of = f" of {_clock(self.facts.duration * base)}" if self.facts.duration else ""
@@ -220,7 +222,7 @@ class Reader:
             try:
                 packet = next(packets, None)
             except av.error.FFmpegError:  # what follows is no video any more
-                self._breaks_off = True
+                self.breaks_off = self.cut_off = True
                 return
             if packet is None or (self._over and not self._more_to_copy(packet)):
                 return

@@ -30,6 +30,7 @@ class Result:
         sounds: how many sound tracks were copied.
         encoding: how the picture is encoded, in words.
         notes: lines that a user should see: what was lost, broken or changed.
+        cut_off: whether the source ends clearly before its header says, or in the middle.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class Result:
     sounds: int
     encoding: str
     notes: tuple
+    cut_off: bool = False
 
 
 class Interrupted(KeyboardInterrupt):
@@ -238,6 +240,7 @@ class _Work:
             sounds=writer.sounds,
             encoding=writer.encoding,
             notes=tuple(self._lines),
+            cut_off=getattr(reader, "cut_off", False),
         )
 
     def _broken(self):

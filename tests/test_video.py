@@ -1,7 +1,6 @@
 """Videos restored picture by picture: times, sound, size, colours, what is broken, Ctrl-C."""
 
 import io
-import os
 import signal
 import sys
 import weakref
@@ -575,7 +574,7 @@ def test_ctrl_c_leaves_a_playable_part(tmp_path, suffix):
     def restorer(pixels):
         done.append(1)
         if len(done) == 21:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         return pixels
 
     with pytest.raises(KeyboardInterrupt) as caught:
@@ -597,7 +596,7 @@ def test_ctrl_c_while_a_picture_is_written_waits_for_it(tmp_path, monkeypatch):
 
     def slow(self, pixels, time, duration):
         if time >= 36000:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         write(self, pixels, time, duration)
 
     monkeypatch.setattr(writing.Writer, "write", slow)

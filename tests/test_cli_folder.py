@@ -163,7 +163,7 @@ def test_ctrl_c_saves_what_was_restored_and_names_the_way_on(run, trip, monkeypa
     def press_at_the_third(self, image, **options):
         calls.append(image)
         if len(calls) == 3:
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
         return call(self, image, **options)
 
     monkeypatch.setattr(Restorer, "__call__", press_at_the_third)

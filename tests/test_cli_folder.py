@@ -164,7 +164,7 @@ def test_ctrl_c_saves_what_was_restored_and_names_the_way_on(run, trip, monkeypa
     def press_at_the_third(self, image, **options):
         calls.append(image)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return call(self, image, **options)
 
     monkeypatch.setattr(Restorer, "__call__", press_at_the_third)

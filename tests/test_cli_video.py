@@ -1,5 +1,6 @@
 """`deblur-keras deblur` with videos among its inputs."""
 
+import signal
 import sys
 from fractions import Fraction
 
@@ -178,7 +179,7 @@ def test_ctrl_c_names_the_playable_part_and_ends_with_1(run, tmp_path, monkeypat
     def press_at_the_twelfth(self, pixels):
         restored.append(pixels)
         if len(restored) == 12:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return pixels
 
     monkeypatch.setattr(Restorer, "__call__", press_at_the_twelfth)

@@ -566,8 +566,6 @@ def test_a_quality_out_of_range_is_told(tmp_path, quality):
         video.restore(same, source, tmp_path / "b.mp4", quality=quality)
 
 
-# A signal ends a whole worker of pytest-xdist at times, whatever the code does with it.
-@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_ctrl_c_leaves_a_playable_part(tmp_path, suffix):
     source = films.film(tmp_path / f"a{suffix}", 40)
@@ -592,7 +590,6 @@ def test_ctrl_c_leaves_a_playable_part(tmp_path, suffix):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.slow
 def test_ctrl_c_while_a_picture_is_written_waits_for_it(tmp_path, monkeypatch):
     source = films.film(tmp_path / "a.mp4", 20)
     write = writing.Writer.write

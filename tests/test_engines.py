@@ -147,11 +147,7 @@ def test_a_processor_without_bf16_is_told(saved, monkeypatch):
     needs("openvino")
     import openvino
 
-    class Core(openvino.Core):
-        def get_property(self, *asked):
-            return ["FP32", "INT8"]
-
-    monkeypatch.setattr(openvino, "Core", Core)
+    monkeypatch.setattr(openvino.Core, "get_property", lambda *asked: ["FP32", "INT8"])
     with pytest.raises(ValueError, match="no instructions for bf16"):
         Restorer(saved["compact"], precision="bf16")
 
@@ -356,6 +352,30 @@ def test_the_command_does_not_load_tensorflow_either(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "(openvino, float32)" in done.stdout
     assert images.read(tmp_path / "a-restored.png").shape == (40, 50, 3)
+
+
+@pytest.mark.parametrize("engine", PORTABLE)
+def test_signals_arrive_after_restorers_have_gone(engine):
+    needs(engine)
+    script = (
+        "import gc, signal, sys, numpy\n"
+        "from deblur_keras import Restorer\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "first, second = (Restorer('default', engine=sys.argv[1]) for _ in range(2))\n"
+        "first(numpy.zeros((9, 9, 3), 'uint8'))\n"
+        "second(numpy.zeros((9, 9, 3), 'uint8'))\n"
+        "del first\n"
+        "gc.collect()\n"
+        "del second\n"
+        "gc.collect()\n"
+        "try:\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n"
+        "    sys.exit(42)\n"
+    )
+    command = [sys.executable, "-c", script, engine]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 42, (done.returncode, done.stderr)
 
 
 @pytest.mark.parametrize("engine", [*PORTABLE, "tensorflow"])

@@ -1,5 +1,6 @@
 """OpenVINO as an engine: the quickest on a processor, and the one with bf16 arithmetic."""
 
+import functools
 from collections import OrderedDict
 
 from deblur_keras.engines.engine import Engine, EngineError, cores, failure
@@ -32,8 +33,8 @@ class OpenVinoEngine(Engine):
 
     def __init__(self, content, network, precision="float32"):
         super().__init__(network, precision)
-        openvino = import_openvino()
-        core = openvino.Core()
+        import_openvino()
+        core = _core()
         if precision == "bf16":
             able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
             if "BF16" not in able:
@@ -77,6 +78,16 @@ class OpenVinoEngine(Engine):
             self._requests[shape] = compiled.create_infer_request()
         self._requests.move_to_end(shape)
         return self._requests[shape]
+
+
+@functools.cache
+def _core():
+    """The one core of this process.
+
+    OpenVINO gives the thread a stack for signals with each core, and unmaps it with the core: of
+    two, the second to go leaves the thread without, and the next Ctrl-C ends the process.
+    """
+    return import_openvino().Core()
 
 
 def import_openvino():

@@ -339,6 +339,22 @@ def test_a_missing_file_is_passed_over_with_a_cache_too(tmp_path, place, caplog)
     assert "blur/2.png: cannot be read" in caplog.text
 
 
+def test_a_file_is_opened_again_when_python_counts_wrong(tmp_path, monkeypatch):
+    dataset = make("paired", write(tmp_path), cache=tmp_path / "cache", fixed=True)
+    first = epochs(dataset, 1)
+    opened, open_memmap = [], np.lib.format.open_memmap
+
+    def fail_now_and_then(path, mode):
+        opened.append(path)
+        if len(opened) % 2:
+            raise SystemError("AST constructor recursion depth mismatch (before=42, after=14)")
+        return open_memmap(path, mode=mode)
+
+    monkeypatch.setattr(np.lib.format, "open_memmap", fail_now_and_then)
+    assert epochs(dataset, 1) == first
+    assert len(opened) == 8
+
+
 def test_an_image_that_was_cached_may_vanish(tmp_path, place):
     dataset = make("paired", write(tmp_path), cache=place, fixed=True)
     first = epochs(dataset, 1)

@@ -180,7 +180,7 @@ class Disk:
 
     def _load(self, path, size):
         try:
-            found = np.lib.format.open_memmap(path, mode="r")
+            found = _open(path)
             expected = (self._count, *found.shape[1:3], 3)
             if (found.dtype, found.shape, found.nbytes) != (np.uint8, expected, size):
                 raise ValueError(
@@ -242,6 +242,20 @@ class Disk:
             )
         else:
             self.missing -= made.nbytes
+
+
+def _open(path):
+    """Maps an array in a file, whatever other threads do.
+
+    NumPy parses the file's header, and Python up to 3.11.7 and 3.12.1 counts wrong at times when
+    another thread parses too, as TensorFlow does while it traces (gh-106905).
+    """
+    while True:
+        try:
+            return np.lib.format.open_memmap(path, mode="r")
+        except SystemError as error:
+            if "recursion depth" not in str(error):
+                raise
 
 
 def _name(image, version, made):

@@ -8,7 +8,7 @@ import dataclasses
 import math
 
 from deblur_keras import datasets, images
-from deblur_keras.datasets import DatasetError
+from deblur_keras.datasets import DatasetError, mixtures
 
 SAMPLES = 8
 
@@ -59,9 +59,9 @@ class Feed:
     """Holds the streams of a run.
 
     Attributes:
-        training: `tf.data.Dataset` of (blurred, sharp) batches in [-1, 1].
+        training: `tf.data.Dataset` of (blurred, sharp) batches in [-1, 1], without end.
         validation: The same of pairs, always the same crops; None if there are no pairs.
-        steps: Batches that count as an epoch; None for one pass over the data.
+        steps: Batches that count as an epoch.
         samples: ``(blurred, sharp)`` crops for the sample sheets; without partners sharp is None.
     """
 
@@ -148,8 +148,7 @@ def feed(
     found,
     seed=0,
     steps_per_epoch=None,
-    first_epoch=0,
-    updates=0,
+    first_batch=0,
     *,
     cache=False,
     max_bad=10,
@@ -161,8 +160,7 @@ def feed(
         found: What `find` returned for the recipe.
         seed: Seed of the crops and all else that is random.
         steps_per_epoch: Batches that count as an epoch; one pass over the data if not given.
-        first_epoch: Epochs that are done already, to go on with the next.
-        updates: Updates that are done already.
+        first_batch: Batches that are done already; the very next ones follow.
         cache: Where decoded images are kept, those of validation too.
         max_bad: Images that may turn out unusable, of training and of validation.
 
@@ -173,9 +171,8 @@ def feed(
         DatasetError: If an image is on both sides of unpaired data, or a cache does not fit.
     """
     kept = {"cache": cache, "max_bad": max_bad}
-    stream, steps = training(
-        recipe, found, seed, steps_per_epoch, first_epoch, updates, **kept
-    )  # first, because it tells of the larger cache
+    # First, because it tells of the larger cache.
+    stream, steps = training(recipe, found, seed, steps_per_epoch, first_batch, **kept)
     fixed = {"crop": recipe.crop, "seed": seed, "fixed": True, "max_bad": max_bad}
     pairs = {"scale": recipe.scale, **fixed}
     validation = None
@@ -201,8 +198,7 @@ def training(
     found,
     seed=0,
     steps_per_epoch=None,
-    first_epoch=0,
-    updates=0,
+    first_batch=0,
     *,
     cache=False,
     max_bad=10,
@@ -215,51 +211,48 @@ def training(
         found: As in `feed`.
         seed: As in `feed`.
         steps_per_epoch: As in `feed`.
-        first_epoch: As in `feed`.
-        updates: As in `feed`.
+        first_batch: As in `feed`.
         cache: True keeps decoded images in memory, a folder there; see `datasets.paired`.
         max_bad: Images that may turn out unusable before training stops.
 
     Returns:
-        The stream, and the steps of an epoch, None for one pass over the stream.
+        The stream, without end, and the steps of an epoch. If not given they are those of one pass
+        over the data, of pairs where both kinds are mixed; a last batch that the data do not fill
+        is filled from the next pass.
 
     Raises:
         DatasetError: As `feed` says.
     """
     crops = recipe.crops_per_image
     common = {
-        **{"crop": recipe.crop, "batch": recipe.batch, "seed": seed},
+        **{"crop": recipe.crop, "batch": recipe.batch, "seed": seed, "repeat": True},
         **{"crops_per_image": crops, "cache": cache, "max_bad": max_bad},
     }
-    mixing = recipe.trainer != "CycleGAN" and bool(found.pairs and found.sharp)
-    common["repeat"] = repeat = mixing or steps_per_epoch is not None
 
-    def begin(count):
-        # A stream that repeats counts passes over its own images, which are not the run's epochs.
-        return math.ceil(updates * recipe.batch / (count * crops)) if repeat else first_epoch
+    def one_pass(count):
+        return math.ceil(count * crops / recipe.batch)
+
+    def synthetic(begin):
+        camera = _camera(recipe)
+        return datasets.synthetic(found.sharp, first_batch=begin, **camera, **common)
+
+    def paired(begin):
+        return datasets.paired(found.pairs, scale=recipe.scale, first_batch=begin, **common)
 
     if recipe.trainer == "CycleGAN":
         sides = found.blurred, found.sharp
-        first = begin(max(map(len, sides)))
-        stream = datasets.unpaired(*sides, scale=recipe.scale, first_epoch=first, **common)
-        return stream, steps_per_epoch
-    streams = []
-    if found.sharp:
-        first = begin(len(found.sharp))
-        camera = _camera(recipe)
-        streams.append(datasets.synthetic(found.sharp, first_epoch=first, **camera, **common))
-    if found.pairs:
-        first = begin(len(found.pairs))
-        streams.append(
-            datasets.paired(found.pairs, scale=recipe.scale, first_epoch=first, **common)
-        )
-    if not mixing:
-        return streams[0], steps_per_epoch
+        stream = datasets.unpaired(*sides, scale=recipe.scale, first_batch=first_batch, **common)
+        return stream, steps_per_epoch or one_pass(max(map(len, sides)))
+    if not found.pairs:
+        return synthetic(first_batch), steps_per_epoch or one_pass(len(found.sharp))
+    if not found.sharp:
+        return paired(first_batch), steps_per_epoch or one_pass(len(found.pairs))
     ratio = recipe.synthetic_to_real
+    begins = mixtures.drawn(ratio, seed, first_batch)
+    streams = [synthetic(begins[0]), paired(begins[1])]
+    mixed = datasets.mix(streams, ratio, seed=seed, first_batch=first_batch)
     # One pass over the pairs, with the synthetic crops between them.
-    whole = math.ceil(len(found.pairs) * crops * sum(ratio) / ratio[1] / recipe.batch)
-    mixed = datasets.mix(streams, ratio, seed=seed + first_epoch)
-    return mixed, steps_per_epoch or whole
+    return mixed, steps_per_epoch or one_pass(len(found.pairs) * sum(ratio) / ratio[1])
 
 
 def _camera(recipe):

@@ -6,18 +6,29 @@ with a recipe's trainer, ``fit`` and the callbacks.
 
 import dataclasses
 import json
+import logging
 from pathlib import Path
 
 import keras
 
 from deblur_keras import __version__, feeds, generators, images, recipes
+from deblur_keras.trainers import TrainingState, checkpoints
 from deblur_keras.trainers import callbacks as cb
+
+FORMAT = 2  # of config.json; 1 had no such number
 
 # Where data lie and are kept may change between two parts of a run; what was trained how may not.
 _MAY_CHANGE = (
     *("epochs", "sample_every", "data", "photographs", "blurred", "validation", "vgg"),
-    *("cache", "max_bad"),
+    *("cache", "max_bad", "checkpoint_every", "checkpoint_minutes"),
 )
+# Fields of recipes that have an option of their own; the others are changed by --set.
+_OPTIONS = (
+    *("batch", "crop", "scale", "crops_per_image", "rotation", "grid", "highlights"),
+    *("shot_noise", "read_noise", "jpeg", "epochs", "learning_rate"),
+)
+
+_logger = logging.getLogger(__name__)
 
 
 class RunError(ValueError):
@@ -37,6 +48,8 @@ class RunConfig:
         seed: Seed of weights, data and dropout.
         cache: Where decoded images are kept: True for memory, or a folder; see `datasets.paired`.
         max_bad: Images that may turn out unusable before training stops.
+        checkpoint_every: Updates between two checkpoints within an epoch; None for no such limit.
+        checkpoint_minutes: Minutes between two; None for no such limit.
     """
 
     recipe: recipes.Recipe
@@ -47,6 +60,8 @@ class RunConfig:
     seed: int = 0
     cache: bool | str = False
     max_bad: int = 10
+    checkpoint_every: int | None = None
+    checkpoint_minutes: float | None = 5.0
 
     def values(self):
         """Returns the configuration as plain values: what ``config.json`` keeps."""
@@ -55,12 +70,19 @@ class RunConfig:
         return {"recipe": recipe, **dataclasses.asdict(self.sources), **values}
 
 
-_PLAIN = ("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad")
+_PLAIN = (
+    *("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad"),
+    *("checkpoint_every", "checkpoint_minutes"),
+)
 _SOURCES = tuple(field.name for field in dataclasses.fields(feeds.Sources))
 
 
 def train(config, directory, verbose="auto", resume=False):
     """Trains a generator as configured and keeps everything in a run folder.
+
+    A run that was stopped, at whatever moment, goes on from its last checkpoint and comes to the
+    same weights as one that was not. Ctrl-C and SIGTERM wait for the running update; see
+    `trainers.TrainingState`.
 
     The folder gets ``config.json``, ``history.csv``, ``tensorboard/``, ``samples/``, ``state/``,
     ``generator.keras`` and ``generator-last.keras``; of a CycleGAN also ``blur_generator.keras``
@@ -78,67 +100,72 @@ def train(config, directory, verbose="auto", resume=False):
         The path of ``generator.keras``.
 
     Raises:
-        RunError: If the folder holds a run and ``resume`` is off, or the configuration disagrees
-            with the run that is to be continued.
-        FileNotFoundError: If there is nothing to continue.
+        RunError: If the folder holds a run and ``resume`` is off, or there is none to continue, or
+            it is finished, or the configuration disagrees with it.
+        CheckpointError: If none of its checkpoints can be used.
+        KeyboardInterrupt: When it was stopped, after all was saved.
         FloatingPointError: If the training diverges; see `callbacks.StopOnDivergence`.
         DatasetError: If there are no data, or they cannot be used; see `feeds.find`.
     """
     directory = Path(directory)
     recipe = config.recipe
-    keras.utils.set_random_seed(config.seed)
     _check_folder(config, directory, resume)
+    _logger.info("Preparing; the first update takes up to a minute or two.")
+    keras.utils.set_random_seed(config.seed)
     found = feeds.find(recipe, config.sources)  # before VGG weights are looked for, or downloaded
     trainer = recipe.build(config.seed, config.vgg or "imagenet")
     _check_crop(recipe, trainer.generator)
-    state = cb.TrainingState(trainer, directory / "state")
-    first_epoch = state.restore() if resume else 0
-    if first_epoch >= recipe.epochs:
-        raise RunError(
-            f"The run in {directory} has finished its {first_epoch} epochs; continue it with a "
-            f"larger --epochs than {recipe.epochs}."
-        )
-    updates = int(trainer.generator_optimizer.iterations.numpy())
+    state = TrainingState(
+        *(trainer, directory / "state", config.checkpoint_every, config.checkpoint_minutes)
+    )
+    going_on = resume and state.restore()
     feed = feeds.feed(
-        *(recipe, found, config.seed, config.steps_per_epoch, first_epoch, updates),
+        *(recipe, found, config.seed, config.steps_per_epoch, state.batches),
         cache=config.cache,
         max_bad=config.max_bad,
     )
+    if going_on:
+        _tell_changed_data(state, found, feed.steps)
+        _logger.info("Continuing: %s.", state.place())
     # From here on the folder is a run that --resume can continue, whatever happens.
-    if not resume:
-        state.save()
-    values = {"deblur_keras": __version__, **config.values()}
+    values = {"deblur_keras": __version__, "format": FORMAT, **config.values()}
     images.write_bytes(directory / "config.json", json.dumps(values, indent=2).encode() + b"\n")
+    state.extra["images"] = _counts(found)
+    if not going_on:
+        state.save()
 
     monitor = "psnr" if feed.samples[1] is not None else None
     if feed.validation is not None:
         monitor = "val_psnr"
-    saver = cb.SaveGenerator(directory, monitor=monitor, best=float(state.best.numpy()))
+    saver = cb.SaveGenerator(directory, monitor=monitor, best=state.best)
     state.watch(saver)
     constant = recipe.constant_epochs()
     try:
-        trainer.fit(
-            feed.training,
-            epochs=recipe.epochs,
-            initial_epoch=first_epoch,
-            steps_per_epoch=feed.steps,
-            validation_data=feed.validation,
-            verbose=verbose,
-            shuffle=False,  # the streams shuffle by themselves
-            callbacks=[
-                cb.LinearDecay(recipe.learning_rate, constant, max(recipe.epochs - constant, 1)),
-                cb.StopOnDivergence(),  # before anything is saved
-                saver,
-                state,  # behind the saver, whose best value it keeps
-                cb.SampleSheets(directory / "samples", feed.samples, config.sample_every),
-                keras.callbacks.CSVLogger(directory / "history.csv", append=resume),
-                keras.callbacks.TensorBoard(directory / "tensorboard", write_graph=False),
-                cb.TellMishaps({"training": feed.training, "validation": feed.validation}),
-            ],
-        )
+        with state.interruptible():
+            trainer.fit(
+                feed.training,
+                epochs=recipe.epochs,
+                initial_epoch=state.epoch,
+                steps_per_epoch=feed.steps,
+                validation_data=feed.validation,
+                verbose=verbose,
+                shuffle=False,  # the streams shuffle by themselves
+                callbacks=[
+                    cb.LinearDecay(
+                        recipe.learning_rate, constant, max(recipe.epochs - constant, 1)
+                    ),
+                    cb.StopOnDivergence(),  # before anything is saved
+                    saver,
+                    cb.SampleSheets(directory / "samples", feed.samples, config.sample_every),
+                    cb.HistoryFile(directory / "history.csv"),
+                    cb.EpochBoard(directory / "tensorboard"),
+                    cb.TellMishaps({"training": feed.training, "validation": feed.validation}),
+                    state,  # the last: what it calls done, the others have written
+                ],
+            )
     except KeyboardInterrupt:
-        state.save()
-        saver.save("generator-last.keras")
+        if state.stopped:  # and not in the middle of something
+            saver.save("generator-last.keras")
         raise
     return directory / "generator.keras"
 
@@ -165,6 +192,11 @@ def read_config(directory):
     if not isinstance(values, dict):
         raise RunError(f"{path} does not hold the fields of a run; restore it.")
     version = values.pop("deblur_keras", "unknown")
+    if values.pop("format", 1) > FORMAT:
+        raise RunError(
+            f"{path} was written by deblur_keras {version}, which is newer than {__version__}. "
+            "Continue the run with that version."
+        )
     if unknown := sorted(set(values) - {"recipe", *_SOURCES, *_PLAIN}):
         raise RunError(
             f"{path} was written by deblur_keras {version} and has fields that {__version__} does "
@@ -184,8 +216,9 @@ def read_config(directory):
 
 
 def _check_folder(config, directory, resume):
+    """Raises RunError if this run cannot be started in the folder, or continued there."""
     if not resume:
-        if directory.exists() and any(directory.iterdir()):
+        if directory.exists() and any(map(_counts_as_file, directory.iterdir())):
             raise RunError(
                 f"{directory} is not empty. Continue the run in it with --resume, or choose "
                 "another folder."
@@ -193,14 +226,65 @@ def _check_folder(config, directory, resume):
         return
     before, after = (_flat_values(entry) for entry in (read_config(directory), config))
     changed = [
-        f"{name} was {before.get(name)!r}, now {after.get(name)!r}"
+        f"{_option(name)} was {_shown(before.get(name))}, now {_shown(after.get(name))}"
         for name in {**before, **after}
         if name not in _MAY_CHANGE and before.get(name) != after.get(name)
     ]
     if changed:
         raise RunError(
             f"The run in {directory} cannot be continued with other settings: {'; '.join(changed)}."
+            " Leave them out to go on with it as it is, or start another run in a folder of its "
+            "own."
         )
+    done = checkpoints.finished_epochs(directory / "state")
+    if done >= config.recipe.epochs:
+        raise RunError(
+            f"The run in {directory} has finished its {done} epoch{'s' if done > 1 else ''}; "
+            f"continue it with a larger --epochs than {config.recipe.epochs}."
+        )
+    for left in (path for path in directory.rglob(".deblur-*") if not _counts_as_file(path)):
+        left.unlink(missing_ok=True)
+
+
+def _counts_as_file(path):
+    """Says whether this is more than what a run that was killed left half written."""
+    return not path.name.startswith(".deblur-")
+
+
+def _option(name):
+    """Names a field of a configuration as it is given on the command line."""
+    if name in _OPTIONS or name in _PLAIN or name in _SOURCES:
+        return f"--{name.replace('_', '-')}"
+    return "RECIPE" if name == "name" else f"--set {name.removesuffix('.kind')}"
+
+
+def _shown(value):
+    if value is None:
+        return "not given"
+    return "-".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _counts(found):
+    return {name: len(getattr(found, name)) for name in ("pairs", "sharp", "blurred")}
+
+
+def _tell_changed_data(state, found, steps):
+    """Warns where a run cannot go on exactly, because it no longer has the same data."""
+    before, now = state.extra.get("images"), _counts(found)
+    if before is not None and before != now:
+        counts = [f"{now[k]} instead of {before[k]} ({k})" for k in now if now[k] != before.get(k)]
+        _logger.warning(
+            "The data have changed: there are now %s. The run goes on, but not exactly as it would "
+            "have.",
+            ", ".join(counts),
+        )
+    if state.step and state.steps != steps:
+        _logger.warning(
+            "An epoch had %s updates and now has %s: the unfinished one, of which %s were done, "
+            "begins anew.",
+            *(state.steps, steps, state.step),
+        )
+        state.begin_epoch_anew()
 
 
 def _flat_values(config):

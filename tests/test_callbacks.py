@@ -108,30 +108,15 @@ def test_training_state_restores_networks_and_both_optimizers(tmp_path):
 
     second = trainer(seed=2)
     again = TrainingState(second, tmp_path)
-    assert again.restore() == 2
-    assert float(again.best) == saver.best > 0
+    assert again.restore()
+    assert (again.epoch, again.step, again.batches) == (2, 0, 4)
+    assert again.best == saver.best > 0
     for name in ("generator", "critic", "generator_optimizer", "critic_optimizer"):
         old, new = getattr(first, name), getattr(second, name)
         for a, b in zip(old.variables, new.variables, strict=True):
             np.testing.assert_array_equal(np.asarray(a), np.asarray(b), err_msg=a.path)
     assert int(second.critic_optimizer.iterations) == 8
     np.testing.assert_array_equal(first.seed_generator.state, second.seed_generator.state)
-
-
-def test_training_state_is_written_within_an_epoch(tmp_path):
-    made = trainer()
-    state = TrainingState(made, tmp_path, every=1)
-
-    class Crash(keras.callbacks.Callback):
-        def on_train_batch_begin(self, batch, logs=None):
-            if batch == 1:
-                raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        made.fit(BLURRED, SHARP, batch_size=1, verbose=0, callbacks=[state, Crash()])
-    second = trainer(seed=2)
-    assert TrainingState(second, tmp_path).restore() == 0
-    assert int(second.generator_optimizer.iterations) == 1
 
 
 def test_callbacks_work_on_mirrored_devices(mirrored, tmp_path):
@@ -143,14 +128,10 @@ def test_callbacks_work_on_mirrored_devices(mirrored, tmp_path):
     pairs = tf.data.Dataset.from_tensors((BLURRED, SHARP))
     made.fit(pairs, verbose=0, callbacks=[LinearDecay(), saver, state, sheets])
     second = trainer(seed=2)  # goes on with one device
-    assert TrainingState(second, tmp_path / "state").restore() == 1
+    again = TrainingState(second, tmp_path / "state")
+    assert again.restore() and again.epoch == 1
     for a, b in zip(made.generator.get_weights(), second.generator.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-def test_training_state_without_a_checkpoint_says_so(tmp_path):
-    with pytest.raises(FileNotFoundError, match="without --resume"):
-        TrainingState(trainer(), tmp_path).restore()
 
 
 def said(caplog):
@@ -218,17 +199,17 @@ def test_nothing_is_told_when_all_images_are_used(caplog):
     assert not said(caplog)
 
 
-def cycle(seed=1):
-    keras.utils.set_random_seed(seed)
+def cycle(first=1):
+    keras.utils.set_random_seed(first)
     networks = [GENERATORS["resnet"](), GENERATORS["resnet"]()]
     networks += [CRITICS["patch-plain"](), CRITICS["patch-plain"]()]
-    made = CycleGAN(*networks, pool_size=2, seed=seed)
+    made = CycleGAN(*networks, pool_size=2, seed=1)
     made.compile()
     return made
 
 
 def test_every_callback_serves_a_cyclegan_too(tmp_path):
-    first = cycle(seed=1)
+    first = cycle()
     state = TrainingState(first, tmp_path / "state")
     callbacks = [
         LinearDecay(2e-4, constant_epochs=1, decay_epochs=2),
@@ -247,7 +228,7 @@ def test_every_callback_serves_a_cyclegan_too(tmp_path):
     )
     assert first.history.history["learning_rate"] == pytest.approx([2e-4, 2e-4, 1e-4])
     assert float(first.critic_optimizer.learning_rate) == pytest.approx(1e-4)
-    assert float(state.best) == max(first.history.history["val_psnr"])
+    assert state.best == max(first.history.history["val_psnr"])
     assert len(list((tmp_path / "samples").iterdir())) == 3
     assert sorted(path.name for path in tmp_path.glob("*.keras")) == [
         "blur_generator-last.keras",
@@ -261,8 +242,9 @@ def test_every_callback_serves_a_cyclegan_too(tmp_path):
         for a, b in zip(loaded, getattr(first, name).get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)
 
-    second = cycle(seed=2)
-    assert TrainingState(second, tmp_path / "state").restore() == 3
+    second = cycle(first=2)
+    again = TrainingState(second, tmp_path / "state")
+    assert again.restore() and again.epoch == 3
     for name, old in first.checkpoint_parts().items():
         new = second.checkpoint_parts()[name]
         assert len(old.variables) == len(new.variables) > 0

@@ -286,11 +286,11 @@ def show(pairs, output, recipe, split, batches, config, settings, overwrite, **o
     )
     feeding.refuse_unused(options, sources)
     kept = {"cache": options["cache"], "max_bad": options["max_bad"]}
-    batches = batches or max(_EXAMPLES // chosen.batch, 1)
     try:
         with shown_log():
             found, read = _watched(feeds.find(chosen, sources))
-            stream, _ = feeds.training(chosen, found, options["seed"], **kept)
+            stream, steps = feeds.training(chosen, found, options["seed"], **kept)
+            batches = batches or min(max(_EXAMPLES // chosen.batch, 1), steps)
             drawn = [
                 [images.to_uint8(side.numpy()) for side in both] for both in stream.take(batches)
             ]

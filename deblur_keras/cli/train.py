@@ -1,5 +1,6 @@
 """``deblur-keras train``: trains a recipe and keeps everything in a run folder."""
 
+import re
 from pathlib import Path
 
 import click
@@ -10,7 +11,33 @@ from deblur_keras.cli.pairs import Source
 # Besides those that `data show` has too: options that are fields of the recipe, by the same name.
 _FIELDS = ("epochs", "learning_rate")
 _SOURCES = ("data", "photographs", "blurred", "validation", "blur")
-_OTHERS = ("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad")
+_OTHERS = (
+    *("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad"),
+    *("checkpoint_every", "checkpoint_minutes"),
+)
+_STOPPED = 130  # exit code, as of any program that Ctrl-C ends
+
+
+class _Interval(click.ParamType):
+    """Takes updates such as `500`, minutes such as `10min`, or both: `500,10min`."""
+
+    name = "updates,minutes"
+
+    def convert(self, value, parameter, context):
+        """Returns a pair of updates and minutes, of which one may be None."""
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"(\d+)|(?:(\d+),)?(\d+\.?\d*|\.\d+)min", value.replace(" ", ""))
+        limits = [float(limit) for limit in found.groups() if limit] if found else [0.0]
+        if min(limits) <= 0:
+            self.fail(
+                f"{value!r} is neither updates such as 500, nor minutes such as 10min, nor both "
+                "such as 500,10min.",
+                parameter,
+                context,
+            )
+        updates, minutes = found[1] or found[2], found[3]
+        return updates and int(updates), minutes and float(minutes)
 
 
 @click.command()
@@ -36,8 +63,7 @@ _OTHERS = ("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad")
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on with the run in OUTPUT, as it was configured; an epoch that was interrupted is "
-    "begun anew.",
+    help="Go on with the run in OUTPUT exactly where its last checkpoint is, as it was configured.",
 )
 @feeding.feed_options
 @click.option(
@@ -65,6 +91,14 @@ _OTHERS = ("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad")
     show_default=True,
     help="Updates between two sheets in samples/.",
 )
+@click.option(
+    "--checkpoint-every",
+    type=_Interval(),
+    default="5min",
+    show_default=True,
+    help="When to write a checkpoint, besides at the end of each epoch: after so many updates "
+    "(500), minutes (10min), or whichever comes first (500,10min). A crash costs that much.",
+)
 @click.pass_context
 def train(context, recipe, output, resume, config, settings, **options):
     """Train a paper's system on pairs, on sharp photographs, or on photographs without partners.
@@ -77,8 +111,9 @@ def train(context, recipe, output, resume, config, settings, **options):
     and may be given anew with --resume.
 
     OUTPUT becomes the run folder: config.json, history.csv, tensorboard/, sample sheets in
-    samples/, generator.keras (the best so far by PSNR), generator-last.keras, and state/, from
-    which --resume goes on with all networks and optimizers as they were.
+    samples/, generator.keras (the best so far by PSNR), generator-last.keras, and state/, its
+    checkpoints. Ctrl-C saves and stops. From there, or after a crash from the last checkpoint,
+    --resume goes on exactly: the weights in the end are those of a run that was never stopped.
 
     \b
     Examples:
@@ -112,6 +147,10 @@ def train(context, recipe, output, resume, config, settings, **options):
         for name, value in options.items()
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
     }
+    for collected in (options, given):
+        if "checkpoint_every" in collected:
+            updates, minutes = collected["checkpoint_every"]
+            collected |= {"checkpoint_every": updates, "checkpoint_minutes": minutes}
     expected = (
         *(DatasetError, ImageError, FloatingPointError, OSError, RuntimeError, ValueError),
         tf.errors.OpError,
@@ -145,14 +184,14 @@ def train(context, recipe, output, resume, config, settings, **options):
         )
         # The pass fails on the critic's gradients, harmlessly, and says so on every user's screen.
         tf.config.optimizer.set_experimental_options({"remapping": False})
-        click.echo("Preparing; the first update takes up to a minute or two.", err=True)
         verbose = 1 if console.console().is_terminal else 2
         with console.shown_log():
             path = runs.train(configured, output, verbose=verbose, resume=resume)
     except KeyboardInterrupt:
-        if (output / "state").exists():
-            click.echo(f"\nGo on with: deblur-keras train --resume -o {output}", err=True)
-        raise
+        if not (output / "config.json").exists():
+            raise
+        click.echo(f"Go on with: deblur-keras train --resume -o {output}", err=True)
+        context.exit(_STOPPED)
     except expected as error:
         raise console.fail(mishaps.reason(error)) from error
     click.echo(f"Wrote {path}\nUse it:   deblur-keras deblur photo.jpg --model {path}")

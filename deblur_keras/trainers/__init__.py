@@ -1,16 +1,20 @@
 """Trainers: ``keras.Model``s whose ``train_step`` is a paper's algorithm, and what runs them.
 
 Public names: `DeblurGAN`, `CycleGAN` and its `ImagePool`, `paper_adam`; the objectives
-`AdversarialObjective`, `LeastSquares`, `Minimax` and `WassersteinGP`; the callbacks `LinearDecay`,
-`SaveGenerator`, `SampleSheets`, `StopOnDivergence`, `TellMishaps` and `TrainingState`.
+`AdversarialObjective`, `LeastSquares`, `Minimax` and `WassersteinGP`; the callbacks `EpochBoard`,
+`HistoryFile`, `LinearDecay`, `SaveGenerator`, `SampleSheets`, `StopOnDivergence`, `TellMishaps` and
+`TrainingState`, with its `CheckpointError`.
 """
 
 import importlib
 
 _NAMES = {
     "AdversarialObjective": "objectives",
+    "CheckpointError": "checkpoints",
     "CycleGAN": "cyclegan",
     "DeblurGAN": "deblurgan",
+    "EpochBoard": "callbacks",
+    "HistoryFile": "callbacks",
     "ImagePool": "image_pool",
     "LeastSquares": "objectives",
     "LinearDecay": "callbacks",
@@ -19,11 +23,19 @@ _NAMES = {
     "SaveGenerator": "callbacks",
     "StopOnDivergence": "callbacks",
     "TellMishaps": "callbacks",
-    "TrainingState": "callbacks",
+    "TrainingState": "state",
     "WassersteinGP": "objectives",
     "paper_adam": "deblurgan",
 }
-_MODULES = ("callbacks", "cyclegan", "deblurgan", "image_pool", "objectives")
+_MODULES = (
+    "callbacks",
+    "checkpoints",
+    "cyclegan",
+    "deblurgan",
+    "image_pool",
+    "objectives",
+    "state",
+)
 
 __all__ = [*_NAMES, *_MODULES]
 

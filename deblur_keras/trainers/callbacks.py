@@ -1,12 +1,13 @@
 """Callbacks: the schedule, what is saved, and what a person sees; everything but the algorithm."""
 
+import csv
+import io
 import logging
 import math
 from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from deblur_keras import images, metrics, sheets
 from deblur_keras.datasets import mishaps
@@ -135,7 +136,7 @@ class SampleSheets(keras.callbacks.Callback):
         directory: Folder to write to.
         samples: ``(blurred, sharp)`` arrays or tensors, each ``(N, H, W, 3)`` in [-1, 1]; None
             as sharp leaves that column out, for blurred pictures without a sharp partner.
-        every: Generator updates between two sheets; one is also written when training ends.
+        every: Generator updates between two sheets; one is also written after the last epoch.
     """
 
     def __init__(self, directory, samples, every=500):
@@ -156,8 +157,13 @@ class SampleSheets(keras.callbacks.Callback):
         if _updates(self.model.generator_optimizer) // self.every > self._written // self.every:
             self._write()
 
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes the last sheet, before a checkpoint says that the run is finished."""
+        if epoch + 1 == self.params["epochs"]:
+            self.on_train_end()
+
     def on_train_end(self, logs=None):
-        """Writes the last sheet."""
+        """Writes the last sheet, if the training ended early."""
         if self._written != _updates(self.model.generator_optimizer):
             self._write()
 
@@ -178,83 +184,65 @@ class SampleSheets(keras.callbacks.Callback):
         images.write(self.directory / f"step-{self._written:07d}.png", sheet)
 
 
-class TrainingState(keras.callbacks.Callback):
-    """Keeps what a trainer needs to go on: networks, both optimizers, random states, step counts.
+class HistoryFile(keras.callbacks.Callback):
+    """Writes what is logged of each epoch to a CSV file, one row an epoch.
 
-    What that is, the trainer's ``checkpoint_parts()`` says; of a `CycleGAN` also its image pools.
-
-    A rotating pair of ``tf.train.Checkpoint``s in a folder, written after each epoch, every so many
-    updates in between, and by `save` at any time. A run that continues starts the unfinished epoch
-    anew with the networks, moments and step counts as they were.
+    The file is replaced whole after each epoch. A run that continues keeps the rows of the epochs
+    before, and replaces those that it comes to again: none is lost or doubled, however the run was
+    ended. Pass it before `TrainingState`, so that an epoch is never finished without its row.
 
     Args:
-        trainer: A compiled `DeblurGAN` or `CycleGAN`.
-        directory: Folder of the checkpoints.
-        every: Generator updates between two checkpoints within an epoch.
+        path: The file.
     """
 
-    def __init__(self, trainer, directory, every=1000):
+    def __init__(self, path):
         super().__init__()
-        self.every = every
-        self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.best = tf.Variable(-math.inf, dtype=tf.float64, trainable=False)
-        self._optimizer = trainer.generator_optimizer
-        checkpoint = tf.train.Checkpoint(
-            **trainer.checkpoint_parts(),
-            random_states=_random_states(trainer),
-            epoch=self.epoch,
-            best=self.best,
-        )
-        self._manager = tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=2)
-        self._best_source = None
-        self._saved = _updates(self._optimizer)
+        self.path = Path(path)
+        self._rows = None
 
-    def watch(self, saver):
-        """Takes the best value so far from a `SaveGenerator`, to keep it across interruptions."""
-        self._best_source = saver
-
-    def restore(self):
-        """Restores the latest checkpoint.
-
-        Returns:
-            The number of finished epochs: ``fit``'s ``initial_epoch``.
-
-        Raises:
-            FileNotFoundError: If there is no checkpoint.
-            tf.errors.OpError: If it is damaged.
-        """
-        latest = self._manager.latest_checkpoint
-        if latest is None:
-            raise FileNotFoundError(
-                f"No checkpoint in {self._manager.directory}: nothing was trained there that could "
-                "be continued. Start the run without --resume."
-            )
-        self._manager.checkpoint.restore(latest).assert_existing_objects_matched()
-        self._saved = _updates(self._optimizer)
-        return int(self.epoch.numpy())
-
-    def save(self):
-        """Writes a checkpoint now."""
-        self._saved = _updates(self._optimizer)
-        if self._best_source is not None:
-            self.best.assign(self._best_source.best)
-        self._manager.save()
-
-    def on_train_batch_end(self, batch, logs=None):
-        """Writes a checkpoint each ``every`` updates."""
-        if _updates(self._optimizer) // self.every > self._saved // self.every:
-            self.save()
+    def on_train_begin(self, logs=None):
+        """Forgets what was read before."""
+        self._rows = None
 
     def on_epoch_end(self, epoch, logs=None):
-        """Counts the epoch as finished and writes a checkpoint."""
-        self.epoch.assign(epoch + 1)
-        self.save()
+        """Adds the row of the epoch."""
+        if self._rows is None:
+            self._rows = [row for row in self._read() if int(row["epoch"]) < epoch]
+        self._rows.append({"epoch": epoch, **(logs or {})})
+        names = sorted({name for row in self._rows for name in row} - {"epoch"})
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, ["epoch", *names], restval="")
+        writer.writeheader()
+        writer.writerows(self._rows)
+        images.write_bytes(self.path, table.getvalue().encode())
+
+    def _read(self):
+        """Reads the rows that are there; one that was cut off is left out."""
+        if not self.path.is_file():
+            return []
+        with self.path.open(newline="", encoding="utf-8", errors="replace") as file:
+            rows = [row for row in csv.DictReader(file) if (row.get("epoch") or "").isdigit()]
+        return [{k: v for k, v in row.items() if k and v is not None} for row in rows]
 
 
-def _random_states(trainer):
-    """Collects the states of all random generators, which Keras does not put into checkpoints."""
-    states = [v for v in trainer.variables if v.name == "seed_generator_state"]
-    return [state.value for state in states]
+class EpochBoard(keras.callbacks.TensorBoard):
+    """Writes what is logged of each epoch for TensorBoard, and at once.
+
+    Keras's own keeps it in memory for up to two minutes, and a run that is killed has lost it,
+    though its checkpoint says that the epoch is finished. Pass it before `TrainingState`.
+
+    Args:
+        directory: Folder to write to.
+    """
+
+    def __init__(self, directory):
+        super().__init__(str(directory), write_graph=False)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes the epoch."""
+        super().on_epoch_end(epoch, logs)
+        for writer in self._writers.values():
+            writer.flush()
 
 
 class StopOnDivergence(keras.callbacks.Callback):

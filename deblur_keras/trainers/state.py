@@ -1,0 +1,359 @@
+"""What a run needs to continue exactly: kept in checkpoints, and put back within ``fit``."""
+
+import contextlib
+import logging
+import math
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from deblur_keras.trainers import checkpoints, interruption
+from deblur_keras.trainers.image_pool import ImagePool
+
+_SHOWN = 3  # differences in an error
+
+_logger = logging.getLogger(__name__)
+
+
+class TrainingState(keras.callbacks.Callback):
+    """Keeps all that a trainer needs to continue exactly, also in the middle of an epoch.
+
+    These are the networks, both optimizers, the states of random generators and image pools (what
+    the trainer's ``checkpoint_parts()`` says), the place in the run and in the data, the running
+    averages of the logs, and the best value so far. They are written after each epoch, in between
+    every so many updates or minutes, and by `save`; see `checkpoints.Checkpoints` for the files.
+
+    Pass it to ``fit`` as the last callback, so that a checkpoint is written only when the others
+    have written what belongs to the same update.
+
+    Args:
+        trainer: A compiled `DeblurGAN` or `CycleGAN`.
+        directory: Folder of the checkpoints, of this run alone.
+        every: Updates between two checkpoints within an epoch; None for no such limit.
+        minutes: Minutes between two; None for no such limit.
+
+    Raises:
+        ValueError: If a limit is not above 0.
+
+    Attributes:
+        epoch: Finished epochs: ``fit``'s ``initial_epoch``.
+        step: Batches that the unfinished epoch has been trained on.
+        batches: Batches of the whole run: the streams' ``first_batch``.
+        steps: Batches of an epoch; None until known.
+        stopped: Whether the last ``fit`` ended because of a signal, with everything saved.
+        best: The best value so far, of the `SaveGenerator` that it watches.
+        extra: A dict of plain values that are kept besides.
+
+    Example:
+        >>> # The same script starts a run and goes on with it, wherever it was stopped.
+        >>> state = TrainingState(trainer, "run/state")  # doctest: +SKIP
+        >>> state.restore()  # doctest: +SKIP
+        >>> training = datasets.paired(
+        ...     "GOPRO_Large", repeat=True, first_batch=state.batches
+        ... )  # doctest: +SKIP
+        >>> with state.interruptible():  # doctest: +SKIP
+        ...     trainer.fit(
+        ...         training,
+        ...         steps_per_epoch=2103,
+        ...         epochs=300,
+        ...         initial_epoch=state.epoch,
+        ...         callbacks=[LinearDecay(), state],
+        ...     )
+
+    Note:
+        ``fit`` knows no place within an epoch. So the batches that are done already are gone
+        through without data and without an update, and other callbacks see them too: in no time,
+        and with the logs as they were when the checkpoint was written.
+    """
+
+    def __init__(self, trainer, directory, every=None, minutes=5.0):
+        super().__init__()
+        for name, limit in (("every", every), ("minutes", minutes)):
+            if limit is not None and not limit > 0:
+                raise ValueError(f"{name} must be above 0, or None; received {limit!r}.")
+        self.every = every
+        self.minutes = minutes
+        self.step = self.batches = 0
+        self.steps = None
+        self.stopped = False
+        self.extra = {}
+        self._trainer = trainer
+        self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._best = tf.Variable(-math.inf, dtype=tf.float64, trainable=False)
+        self._checkpoint = tf.train.Checkpoint(
+            **trainer.checkpoint_parts(),
+            random_states=_random_states(trainer),
+            epoch=self._epoch,
+            best=self._best,
+        )
+        self._files = checkpoints.Checkpoints(directory)
+        self._best_source = None
+        self._restored = False  # and no epoch begun since
+        self._within = False  # an update, which may have changed something
+        self._averages = None  # of the training, where the metrics do not have them
+        self._logged = []
+        self._skipped = 0
+        self._interruption = interruption.Interruption()
+        self._mark_saved()
+
+    @property
+    def epoch(self):
+        """Finished epochs."""
+        return int(self._epoch.numpy())
+
+    @property
+    def best(self):
+        """The best value so far; minus infinity before there is one."""
+        if self._best_source is not None:
+            return float(self._best_source.best)
+        return float(self._best.numpy())
+
+    def place(self):
+        """Says in words how far the run is, such as ``epoch 3, 37 of its 100 updates done``."""
+        if not self.step:
+            return f"{self.epoch} {'epoch' if self.epoch == 1 else 'epochs'} done"
+        return f"epoch {self.epoch + 1}, {self.step} of its {self.steps} updates done"
+
+    def watch(self, saver):
+        """Takes the best value so far from a `SaveGenerator`, to keep it across interruptions."""
+        self._best_source = saver
+
+    def restore(self):
+        """Restores the newest checkpoint that is undamaged; warns of the damaged ones.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            CheckpointError: If all are damaged, or the newest is of other networks or optimizers,
+                or written by a newer version of the library.
+        """
+        found = self._files.newest()
+        if found is None:
+            return False
+        notes = found.notes
+        if notes is not None:
+            _compare(found.prefix, notes["parts"], self._parts())
+        try:
+            status = self._checkpoint.read(str(found.prefix))
+            status.assert_existing_objects_matched()
+            status.expect_partial()  # of earlier versions it may hold more
+        except (AssertionError, ValueError, tf.errors.OpError) as error:
+            raise checkpoints.CheckpointError(
+                f"{found.prefix} is not a checkpoint of these networks and optimizers: "
+                f"{str(error).splitlines()[0]} Continue with the ones that it was written with."
+            ) from error
+        if notes is None:
+            _logger.warning(
+                "%s is of an earlier version of deblur_keras, which did not keep the place within "
+                "an epoch: an epoch that is unfinished begins anew, with the networks and "
+                "optimizers as they were.",
+                found.prefix,
+            )
+            self.batches = int(self._trainer.generator_optimizer.iterations.numpy())
+            notes = {}
+        self.batches = notes.get("batches", self.batches)
+        self.step = notes.get("step", 0)
+        self.steps = notes.get("steps")
+        self.extra = notes.get("extra", {})
+        self._averages = notes.get("averages")
+        self._logged = notes.get("logged", [])
+        self._restored = True
+        self._mark_saved()
+        return True
+
+    def begin_epoch_anew(self):
+        """Forgets how far the unfinished epoch has come, and nothing else.
+
+        The data go on where they were. It is for an epoch that is to have another length.
+        """
+        self.step = 0
+        self.steps = None
+
+    def save(self):
+        """Writes a checkpoint now.
+
+        Within an update, which an exception has cut in two, nothing is written: the state would be
+        none that a run can continue from exactly. The checkpoint before is kept.
+        """
+        if self._within:
+            _logger.warning("An update was cut off; the checkpoint before it is kept.")
+            return
+        self._best.assign(self.best)
+        notes = {
+            **{"epoch": self.epoch, "step": self.step, "batches": self.batches},
+            **{"steps": self.steps, "extra": self.extra, "logged": self._logged},
+            "averages": self._averages or self._read_averages(),
+            "parts": self._parts(),
+        }
+        self._files.write(self._checkpoint, notes)
+        self._mark_saved()
+
+    @contextlib.contextmanager
+    def interruptible(self):
+        """Makes Ctrl-C and SIGTERM wait for the running update, and then save and stop.
+
+        Yields:
+            None. ``fit`` ends with a KeyboardInterrupt when all is saved. The second Ctrl-C stops
+            at once, without saving.
+        """
+        with self._interruption:
+            yield
+
+    def on_train_begin(self, logs=None):
+        """Checks that the epoch to be continued is as long as before, and prepares for it."""
+        steps = self.params.get("steps")
+        self.stopped = False
+        if self._within:  # an exception has ended the ``fit`` before
+            self.begin_epoch_anew()
+            self._within = False
+        if self.step and steps != self.steps:
+            raise ValueError(
+                f"The unfinished epoch has {self.steps} steps, of which {self.step} are done; "
+                f"expected fit(steps_per_epoch={self.steps}), received {steps}. Or call "
+                "begin_epoch_anew() first."
+            )
+        self.steps = steps
+        self._skipped = self.step
+        train = getattr(self.model.train_function, "skips_for", self.model.train_function)
+        self.model.train_function = self._skipping(train) if self.step else train
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Puts the running averages back, in an epoch that is continued."""
+        if (self._restored or self.step) and epoch != self.epoch:
+            raise ValueError(
+                f"{self.epoch} epochs are finished; expected fit(initial_epoch={self.epoch}), "
+                f"received {epoch}. Pass initial_epoch=state.epoch."
+            )
+        self._restored = False
+        self._epoch.assign(epoch)
+        if self.step:
+            self._put_averages()
+        self._averages = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Notes that from now on things change."""
+        self._within = batch >= self._skipped
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts; writes a checkpoint if it is time, or if the run is to stop."""
+        if not self._within:
+            return
+        self.batches += batch + 1 - self.step
+        self.step = batch + 1
+        self._logged = sorted(logs or {})
+        self._within = False
+        if self._interruption.requested:
+            self._save_and_stop()
+        if self._is_due():
+            self.save()
+
+    def on_test_begin(self, logs=None):
+        """Keeps the running averages, which the validation is about to reset."""
+        self._averages = self._read_averages()
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Stops if the run is to stop; it continues at the beginning of the validation."""
+        if self._interruption.requested:
+            self._save_and_stop()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Counts the epoch as finished and writes a checkpoint."""
+        self._epoch.assign(epoch + 1)
+        self.step = self._skipped = 0
+        self._averages = None
+        if self._interruption.requested and epoch + 1 < self.params["epochs"]:
+            self._save_and_stop()
+        self.save()
+
+    def _save_and_stop(self):
+        self._averages = self._averages or self._read_averages()  # for a ``fit`` in this process
+        self.save()
+        self.stopped = True
+        _logger.info("Saved: %s.", self.place())
+        raise KeyboardInterrupt
+
+    def _is_due(self):
+        if self.every and self.batches // self.every > self._saved // self.every:
+            return True
+        return bool(self.minutes) and time.monotonic() - self._saved_at >= 60 * self.minutes
+
+    def _mark_saved(self):
+        self._saved, self._saved_at = self.batches, time.monotonic()
+
+    def _skipping(self, train):
+        """Makes a train function that does nothing for the batches that are done already."""
+        left = self.step
+        logs = None
+
+        def train_function(iterator):
+            nonlocal left, logs
+            if left <= 0:
+                self.model.train_function = train
+                return train(iterator)
+            left -= self.model.steps_per_execution
+            if logs is None:
+                trackers = {tracker.name: tracker for tracker in self.model.metrics}
+                known = [name for name in self._logged if name in trackers]
+                logs = {name: float(trackers[name].result()) for name in known}
+            return logs
+
+        train_function.skips_for = train  # for the next ``fit``, should this one end before
+        return train_function
+
+    def _metric_variables(self):
+        return [variable for metric in self._trainer.metrics for variable in metric.variables]
+
+    def _read_averages(self):
+        return [np.asarray(variable).tolist() for variable in self._metric_variables()]
+
+    def _put_averages(self):
+        variables = self._metric_variables()
+        if self._averages is None or len(self._averages) != len(variables):
+            _logger.warning("The averages that are logged begin anew in this epoch.")
+            return
+        for variable, value in zip(variables, self._averages, strict=True):
+            variable.assign(value)
+
+    def _parts(self):
+        """Describes all parts, so that others can be told from them: the shapes of all variables.
+
+        Image pools have no fixed shape; what they draw follows from their seeds.
+        """
+        described = {}
+        for name, part in self._trainer.checkpoint_parts().items():
+            if isinstance(part, ImagePool):
+                described[name] = [["size", part.size], ["seed", part.seed]]
+            elif isinstance(part, keras.Model | keras.optimizers.Optimizer):
+                described[name] = [[v.path, list(v.shape)] for v in part.variables]
+        return described
+
+
+def _random_states(trainer):
+    """Collects the states of all random generators, which Keras does not put into checkpoints."""
+    states = [v for v in trainer.variables if v.name == "seed_generator_state"]
+    return [state.value for state in states]
+
+
+def _compare(prefix, before, after):
+    """Raises CheckpointError if the parts of a checkpoint are others than those of now."""
+    differences = []
+    if before.keys() != after.keys():
+        differences.append(f"its parts were {', '.join(before)}, now {', '.join(after)}")
+    for part in (name for name in before if name in after):
+        old, new = before[part], after[part]
+        # Names count up within a process, so that only the order tells what belongs together.
+        for (name, value), (_, now) in zip(old, new, strict=False):
+            if value != now:
+                differences.append(f"{part}: {name} was {value}, now {now}")
+        if len(old) != len(new):
+            differences.append(f"{part} had {len(old)} variables, now {len(new)}")
+    if differences:
+        shown = "; ".join(differences[:_SHOWN])
+        more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+        raise checkpoints.CheckpointError(
+            f"{prefix} is not a checkpoint of these networks and optimizers: {shown}{more}. "
+            "Continue with the ones that it was written with, or begin in another folder."
+        )

@@ -1,3 +1,4 @@
+import csv
 import importlib.util
 from pathlib import Path
 
@@ -34,3 +35,14 @@ def test_fit_deblurgan_learns_its_training_pairs(tmp_path):
     # The untrained generator is worse than its input, so the input is the bar that counts.
     scores = evaluation.evaluate_pairs(Restorer(model), datasets.pairs(tmp_path)).summary()
     assert scores["psnr"]["gain"] > 3
+
+
+def test_continue_training_goes_on_where_it_was(tmp_path, capsys):
+    four_small_pairs(tmp_path / "pairs")
+    example = load("continue_training")
+    for epochs in (1, 3):
+        example.main(tmp_path / "pairs", epochs, tmp_path / "run")
+    assert "Continuing: 1 epoch done." in capsys.readouterr().out
+    with (tmp_path / "run" / "history.csv").open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1", "2"]
+    Restorer(tmp_path / "run" / "generator.keras")

@@ -39,7 +39,14 @@ def without_effect(network):
     return found
 
 
-@pytest.mark.parametrize("name", recipes.NAMES)
+# Those that are slow are deblurgan with other numbers.
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ("sharingan", "deblurgan-light")))
+        for name in recipes.NAMES
+    ],
+)
 def test_a_recipe_builds_trains_saves_and_restores(name, tmp_path):
     recipe = recipes.get(name)
     full = recipe.build(vgg=None)

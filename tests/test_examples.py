@@ -30,7 +30,7 @@ def test_fit_deblurgan_learns_its_training_pairs(tmp_path):
     keras.utils.set_random_seed(0)
     four_small_pairs(tmp_path)
     model = tmp_path / "generator.keras"
-    before, after = load("fit_deblurgan").main(tmp_path, 100, model)
+    before, after = load("fit_deblurgan").main(tmp_path, 50, model)
     assert after["psnr"] > before["psnr"] + 3
     # The untrained generator is worse than its input, so the input is the bar that counts.
     scores = evaluation.evaluate_pairs(Restorer(model), datasets.pairs(tmp_path)).summary()

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import keras
 
-from deblur_keras import __version__, feeds, generators, images, recipes
+from deblur_keras import __version__, feeds, generators, images, recipes, trainers
 from deblur_keras.trainers import TrainingState, checkpoints
-from deblur_keras.trainers import callbacks as cb
 
 FORMAT = 2  # of config.json; 1 had no such number
 
@@ -104,7 +103,7 @@ def train(config, directory, verbose="auto", resume=False):
             it is finished, or the configuration disagrees with it.
         CheckpointError: If none of its checkpoints can be used.
         KeyboardInterrupt: When it was stopped, after all was saved.
-        FloatingPointError: If the training diverges; see `callbacks.StopOnDivergence`.
+        FloatingPointError: If the training diverges; see `trainers.StopOnDivergence`.
         DatasetError: If there are no data, or they cannot be used; see `feeds.find`.
     """
     directory = Path(directory)
@@ -137,7 +136,7 @@ def train(config, directory, verbose="auto", resume=False):
     monitor = "psnr" if feed.samples[1] is not None else None
     if feed.validation is not None:
         monitor = "val_psnr"
-    saver = cb.SaveGenerator(directory, monitor=monitor, best=state.best)
+    saver = trainers.SaveGenerator(directory, monitor=monitor, best=state.best)
     state.watch(saver)
     constant = recipe.constant_epochs()
     try:
@@ -151,15 +150,17 @@ def train(config, directory, verbose="auto", resume=False):
                 verbose=verbose,
                 shuffle=False,  # the streams shuffle by themselves
                 callbacks=[
-                    cb.LinearDecay(
+                    trainers.LinearDecay(
                         recipe.learning_rate, constant, max(recipe.epochs - constant, 1)
                     ),
-                    cb.StopOnDivergence(),  # before anything is saved
+                    trainers.StopOnDivergence(),  # before anything is saved
                     saver,
-                    cb.SampleSheets(directory / "samples", feed.samples, config.sample_every),
-                    cb.HistoryFile(directory / "history.csv"),
-                    cb.EpochBoard(directory / "tensorboard"),
-                    cb.TellMishaps({"training": feed.training, "validation": feed.validation}),
+                    trainers.SampleSheets(directory / "samples", feed.samples, config.sample_every),
+                    trainers.HistoryFile(directory / "history.csv"),
+                    trainers.EpochBoard(directory / "tensorboard"),
+                    trainers.TellMishaps(
+                        {"training": feed.training, "validation": feed.validation}
+                    ),
                     state,  # the last: what it calls done, the others have written
                 ],
             )

@@ -318,7 +318,7 @@ def test_a_run_that_dies_at_its_first_step_goes_on(photographs, tmp_path, monkey
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs.cb.SampleSheets, "on_train_batch_end", crash)
+        patch.setattr(trainers.SampleSheets, "on_train_batch_end", crash)
         result = call("--data", photographs / "pairs", "-o", run, *SMALL, "--epochs", 1)
     assert result.exit_code == 1 and "power cut" in result.output
     # Also from another folder, and with data that have moved.

@@ -30,3 +30,8 @@ def descend(optimizer, tape, scaled, variables):
         variables: The variables to update.
     """
     optimizer.apply(tape.gradient(scaled, variables), variables)
+
+
+def count(optimizer):
+    """Reads how many updates an optimizer has made."""
+    return int(optimizer.iterations.numpy())  # int() alone fails on a mirrored variable

@@ -20,6 +20,7 @@ FORMAT = 2  # of config.json; 1 had no such number
 _MAY_CHANGE = (
     *("epochs", "sample_every", "data", "photographs", "blurred", "validation", "vgg"),
     *("cache", "max_bad", "checkpoint_every", "checkpoint_minutes"),
+    *("max_bad_steps", "critic_limit"),
 )
 # Fields of recipes that have an option of their own; the others are changed by --set.
 _OPTIONS = (
@@ -47,6 +48,8 @@ class RunConfig:
         seed: Seed of weights, data and dropout.
         cache: Where decoded images are kept: True for memory, or a folder; see `datasets.paired`.
         max_bad: Images that may turn out unusable before training stops.
+        max_bad_steps: Bad steps in a row that end the run; see `trainers.StopOnDivergence`.
+        critic_limit: The largest size of the critic's loss in a step that is not bad.
         checkpoint_every: Updates between two checkpoints within an epoch; None for no such limit.
         checkpoint_minutes: Minutes between two; None for no such limit.
     """
@@ -59,6 +62,8 @@ class RunConfig:
     seed: int = 0
     cache: bool | str = False
     max_bad: int = 10
+    max_bad_steps: int = 10
+    critic_limit: float = 1e4
     checkpoint_every: int | None = None
     checkpoint_minutes: float | None = 5.0
 
@@ -71,7 +76,7 @@ class RunConfig:
 
 _PLAIN = (
     *("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad"),
-    *("checkpoint_every", "checkpoint_minutes"),
+    *("checkpoint_every", "checkpoint_minutes", "max_bad_steps", "critic_limit"),
 )
 _SOURCES = tuple(field.name for field in dataclasses.fields(feeds.Sources))
 
@@ -153,7 +158,8 @@ def train(config, directory, verbose="auto", resume=False):
                     trainers.LinearDecay(
                         recipe.learning_rate, constant, max(recipe.epochs - constant, 1)
                     ),
-                    trainers.StopOnDivergence(),  # before anything is saved
+                    # Before anything is saved.
+                    trainers.StopOnDivergence(config.max_bad_steps, config.critic_limit),
                     saver,
                     trainers.SampleSheets(directory / "samples", feed.samples, config.sample_every),
                     trainers.HistoryFile(directory / "history.csv"),

@@ -182,7 +182,7 @@ def test_evaluate_scores_pairs_without_training():
     blurred, _ = data()
     sharp = np.asarray(made.deblur_generator(blurred))
     logs = made.evaluate(blurred, sharp, verbose=0, return_dict=True)
-    assert set(logs) == {"psnr", "ssim"}
+    assert set(logs) == {"psnr", "ssim", "blurred_psnr"}
     assert logs["ssim"] == pytest.approx(1.0, abs=1e-4)
     for a, b in zip(before, made.deblur_generator.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -15,6 +15,7 @@ LOGGED = {
     "gradient_penalty",
     "psnr",
     "ssim",
+    "blurred_psnr",
 }
 
 
@@ -151,7 +152,7 @@ def test_evaluate_scores_without_training():
     made = trainer()
     before = made.generator.get_weights()
     logs = made.evaluate(*data(), verbose=0, return_dict=True)
-    assert set(logs) == {"content_loss", "psnr", "ssim"}
+    assert set(logs) == {"content_loss", "psnr", "ssim", "blurred_psnr"}
     for a, b in zip(before, made.generator.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -335,7 +335,7 @@ def test_a_run_that_diverges_stops_and_keeps_what_was_good(photographs, tmp_path
     monkeypatch.setattr(trainers.DeblurGAN, "train_step", poison)
     result = call("--data", photographs / "pairs", "-o", run, *SMALL)
     assert result.exit_code == 1
-    assert "diverged: generator_loss no longer finite" in result.output
+    assert "diverged at epoch 1, update 1: generator_loss no longer finite" in result.output
     assert not (run / "generator.keras").exists()
     assert (run / "state" / "checkpoint").exists()
 

@@ -13,7 +13,7 @@ _FIELDS = ("epochs", "learning_rate")
 _SOURCES = ("data", "photographs", "blurred", "validation", "blur")
 _OTHERS = (
     *("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad"),
-    *("checkpoint_every", "checkpoint_minutes"),
+    *("checkpoint_every", "checkpoint_minutes", "max_bad_steps", "critic_limit"),
 )
 _STOPPED = 130  # exit code, as of any program that Ctrl-C ends
 
@@ -98,6 +98,21 @@ class _Interval(click.ParamType):
     show_default=True,
     help="When to write a checkpoint, besides at the end of each epoch: after so many updates "
     "(500), minutes (10min), or whichever comes first (500,10min). A crash costs that much.",
+)
+@click.option(
+    "--max-bad-steps",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Bad steps in a row that end the run: an update was left out because its loss or gradient "
+    "was not finite, or the critic's loss was beyond --critic-limit. Nothing is saved meanwhile.",
+)
+@click.option(
+    "--critic-limit",
+    type=feeding.Number(0, min_open=True),
+    default=1e4,
+    show_default="10000",
+    help="Size of the critic's loss beyond which it has exploded.",
 )
 @click.pass_context
 def train(context, recipe, output, resume, config, settings, **options):

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from deblur_keras import images
+from deblur_keras.trainers import updates
 
 
 class LinearDecay(keras.callbacks.Callback):
@@ -90,6 +91,9 @@ class SaveGenerator(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves the last generator, and the best if it is."""
+        vigil = getattr(self.model, "vigil", None)
+        if vigil is not None and vigil.bad_steps:
+            return  # as StopOnDivergence has told
         better = self.monitor is None or self._is_better(logs or {})
         self.save("generator-last.keras")
         if better:
@@ -109,10 +113,16 @@ class SaveGenerator(keras.callbacks.Callback):
         return True
 
     def save(self, name):
-        """Saves the generator as it is now under this name, and a blur generator beside it."""
+        """Saves the generator as it is now under this name, and a blur generator beside it.
+
+        Raises:
+            FloatingPointError: If a weight is not finite.
+        """
         networks = {name: self.model.generator}
         if hasattr(self.model, "blur_generator"):
             networks[f"blur_{name}"] = self.model.blur_generator
+        members = {network.name: network.variables for network in networks.values()}
+        updates.check_finite(members, f"what {self.directory} has is kept")
         for file, network in networks.items():
             with images.atomic_path(self.directory / file) as temporary:
                 network.save(temporary, overwrite=True)

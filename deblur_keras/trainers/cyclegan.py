@@ -171,6 +171,7 @@ class CycleGAN(keras.Model):
         self.adversarial_weight = adversarial_weight
         self.cycle_weight = cycle_weight
         self.identity_weight = identity_weight
+        self.vigil = updates.Vigil()
 
         names = ["generator_loss", "critic_loss", "adversarial_loss", "cycle_loss"]
         names += ["identity_loss"] if identity_weight else []
@@ -178,16 +179,19 @@ class CycleGAN(keras.Model):
         names += ["sharp_critic_loss", "blurred_critic_loss"]
         self.loss_trackers = {name: keras.metrics.Mean(name) for name in names}
         self.quality_trackers = {"psnr": metrics.PSNR(), "ssim": metrics.SSIM()}
+        self.blurred_tracker = metrics.PSNR("blurred_psnr")
 
     @property
     def metrics(self):
         """The logged averages, which ``fit`` resets at the start of each epoch."""
-        return [*self.loss_trackers.values(), *self.quality_trackers.values()]
+        trackers = [*self.loss_trackers.values(), *self.quality_trackers.values()]
+        return [*trackers, self.blurred_tracker]
 
     def call(self, inputs, training=False):
         """Deblurs images, ``(B, H, W, 3)`` in [-1, 1]."""
         return self.deblur_generator(inputs, training=training)
 
+    @updates.finite_logs
     def train_step(self, data):
         """Updates both generators once, then both critics.
 
@@ -224,7 +228,10 @@ class CycleGAN(keras.Model):
                 loss += self.identity_weight * identity
             loss = tf.reduce_mean(loss)
             scaled = updates.scaled_for(self.generator_optimizer, loss)
-        updates.descend(self.generator_optimizer, tape, scaled, self._generator_variables())
+        updates.descend(
+            *(self.generator_optimizer, tape, scaled, self._generator_variables()),
+            *(loss, self.vigil, "generator"),
+        )
 
         self._track("generator_loss", loss)
         self._track("adversarial_loss", adversarial)
@@ -246,7 +253,10 @@ class CycleGAN(keras.Model):
             )
             loss = tf.reduce_mean(of_sharp + of_blurred)
             scaled = updates.scaled_for(self.critic_optimizer, loss)
-        updates.descend(self.critic_optimizer, tape, scaled, self._critic_variables())
+        updates.descend(
+            *(self.critic_optimizer, tape, scaled, self._critic_variables()),
+            *(loss, self.vigil, "critic"),
+        )
         self._track("critic_loss", loss)
         self._track("sharp_critic_loss", of_sharp)
         self._track("blurred_critic_loss", of_blurred)
@@ -268,14 +278,18 @@ class CycleGAN(keras.Model):
     def test_step(self, data):
         """Scores the deblurred images of one batch of pairs: PSNR and SSIM.
 
+        The blurred images' own PSNR comes with it: what the deblurred ones have to be better than.
+
         Args:
             data: ``(blurred, sharp)`` that do belong together, as from `datasets.paired`.
 
         Returns:
-            ``psnr`` and ``ssim``.
+            ``psnr``, ``ssim`` and ``blurred_psnr``.
         """
         blurred, sharp, _ = keras.utils.unpack_x_y_sample_weight(data)
         deblurred = self.deblur_generator(blurred, training=False)
         for tracker in self.quality_trackers.values():
             tracker.update_state(sharp, deblurred)
-        return {name: tracker.result() for name, tracker in self.quality_trackers.items()}
+        self.blurred_tracker.update_state(sharp, blurred)
+        trackers = [*self.quality_trackers.values(), self.blurred_tracker]
+        return {tracker.name: tracker.result() for tracker in trackers}

@@ -119,6 +119,7 @@ class DeblurGAN(keras.Model):
         self.content_weight = content_weight
         self.adversarial_weight = adversarial_weight
         self.critic_steps = critic_steps
+        self.vigil = updates.Vigil()
 
         self.loss_trackers = {
             name: keras.metrics.Mean(name)
@@ -131,16 +132,19 @@ class DeblurGAN(keras.Model):
             )
         }
         self.quality_trackers = {"psnr": metrics.PSNR(), "ssim": metrics.SSIM()}
+        self.blurred_tracker = metrics.PSNR("blurred_psnr")
 
     @property
     def metrics(self):
         """The logged averages, which ``fit`` resets at the start of each epoch."""
-        return [*self.loss_trackers.values(), *self.quality_trackers.values()]
+        trackers = [*self.loss_trackers.values(), *self.quality_trackers.values()]
+        return [*trackers, self.blurred_tracker]
 
     def call(self, inputs, training=False):
         """Restores blurred images, ``(B, H, W, 3)`` in [-1, 1]."""
         return self.generator(inputs, training=training)
 
+    @updates.finite_logs
     def train_step(self, data):
         """Updates the critic ``critic_steps`` times on one batch, then the generator once.
 
@@ -165,12 +169,15 @@ class DeblurGAN(keras.Model):
                 self.adversarial_weight * adversarial_loss + self.content_weight * content_loss
             )
             scaled = updates.scaled_for(self.generator_optimizer, loss)
-        updates.descend(self.generator_optimizer, tape, scaled, self.generator.trainable_variables)
+        updates.descend(
+            *(self.generator_optimizer, tape, scaled, self.generator.trainable_variables),
+            *(loss, self.vigil, "generator"),
+        )
 
         self.loss_trackers["generator_loss"].update_state(loss)
         self.loss_trackers["adversarial_loss"].update_state(adversarial_loss)
         self.loss_trackers["content_loss"].update_state(content_loss)
-        self._track_quality(sharp, restored)
+        self._track_quality(blurred, sharp, restored)
         return self.get_metrics_result()
 
     def _update_critic(self, sharp, restored):
@@ -182,27 +189,34 @@ class DeblurGAN(keras.Model):
             penalty = self.adversarial.penalty(self.critic, sharp, restored, alpha)
             loss = tf.reduce_mean(difference + penalty)
             scaled = updates.scaled_for(self.critic_optimizer, loss)
-        updates.descend(self.critic_optimizer, tape, scaled, self.critic.trainable_variables)
+        updates.descend(
+            *(self.critic_optimizer, tape, scaled, self.critic.trainable_variables),
+            *(loss, self.vigil, "critic"),
+        )
         self.loss_trackers["critic_loss"].update_state(loss)
         self.loss_trackers["gradient_penalty"].update_state(penalty)
 
     def test_step(self, data):
         """Scores the restored images of one batch: content loss, PSNR and SSIM.
 
+        The blurred images' own PSNR comes with it: what the restored ones have to be better than.
+
         Args:
             data: ``(blurred, sharp)``, each ``(B, H, W, 3)`` in [-1, 1].
 
         Returns:
-            ``content_loss``, ``psnr`` and ``ssim``.
+            ``content_loss``, ``psnr``, ``ssim`` and ``blurred_psnr``.
         """
         blurred, sharp = _unpack(data)
         restored = self.generator(blurred, training=False)
         self.loss_trackers["content_loss"].update_state(self.content(sharp, restored))
-        self._track_quality(sharp, restored)
+        self._track_quality(blurred, sharp, restored)
         trackers = [self.loss_trackers["content_loss"], *self.quality_trackers.values()]
+        trackers.append(self.blurred_tracker)
         return {tracker.name: tracker.result() for tracker in trackers}
 
-    def _track_quality(self, sharp, restored):
+    def _track_quality(self, blurred, sharp, restored):
+        self.blurred_tracker.update_state(sharp, blurred)
         for tracker in self.quality_trackers.values():
             tracker.update_state(sharp, restored)
 

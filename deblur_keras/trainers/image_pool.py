@@ -59,7 +59,7 @@ class ImagePool(tf.Module):
         return [stored.read_value() for stored in self._stored]
 
     def __call__(self, images):
-        """Exchanges a batch of images, one after the other.
+        """Exchanges a batch of images, one after the other; one that is not finite is not stored.
 
         Args:
             images: ``(B, H, W, C)``; all batches have the same H, W and C.
@@ -84,9 +84,12 @@ class ImagePool(tf.Module):
 
         def exchange(image):
             number = seen.assign_add(1)
-            return tf.cond(
-                _shape(stored)[0] < self.size,
-                lambda: _append(stored, image),
+            return tf.case(
+                [
+                    # One that is stored would spoil updates for a long time.
+                    (~tf.reduce_all(tf.math.is_finite(image)), lambda: image),
+                    (_shape(stored)[0] < self.size, lambda: _append(stored, image)),
+                ],
                 lambda: self._swap_or_pass(stored, image, replica, number),
             )
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deblur_keras.trainers import checkpoints, interruption
+from deblur_keras.trainers import checkpoints, interruption, updates
 from deblur_keras.trainers.image_pool import ImagePool
 
 _SHOWN = 3  # differences in an error
@@ -176,11 +176,21 @@ class TrainingState(keras.callbacks.Callback):
         """Writes a checkpoint now.
 
         Within an update, which an exception has cut in two, nothing is written: the state would be
-        none that a run can continue from exactly. The checkpoint before is kept.
+        none that a run can continue from exactly. Nor is it while the trainer's steps are bad, as
+        `StopOnDivergence` judges them. The checkpoint before is kept.
+
+        Raises:
+            FloatingPointError: If a weight is not finite.
         """
         if self._within:
             _logger.warning("An update was cut off; the checkpoint before it is kept.")
             return
+        vigil = getattr(self._trainer, "vigil", None)
+        if vigil is not None and vigil.bad_steps:
+            _logger.warning("The last step was bad; the checkpoint before it is kept.")
+            return
+        parts = {k: v.variables for k, v in self._trainer.checkpoint_parts().items()}
+        updates.check_finite(parts, f"the checkpoints before are kept in {self._files.directory}")
         self._best.assign(self.best)
         notes = {
             **{"epoch": self.epoch, "step": self.step, "batches": self.batches},

@@ -1,4 +1,4 @@
-"""Callbacks that only watch: sample sheets, tables, TensorBoard, and what streams had to replace."""
+"""Callbacks that only watch: sheets of samples, tables, TensorBoard, and replaced images."""
 
 import csv
 import io

@@ -1,0 +1,168 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from networks import CRITICS, GENERATORS
+
+from deblur_keras.trainers import (
+    CycleGAN,
+    DeblurGAN,
+    ImagePool,
+    SaveGenerator,
+    StopOnDivergence,
+    TrainingState,
+    paper_adam,
+    updates,
+)
+
+RNG = np.random.default_rng(0)
+BLURRED, SHARP = (RNG.uniform(-1, 1, (6, 32, 32, 3)).astype("float32") for _ in range(2))
+
+
+def deblurgan(**options):
+    keras.utils.set_random_seed(1)
+    made = DeblurGAN(GENERATORS["compact"](), CRITICS["patch-plain"](), seed=1)
+    made.compile(critic_steps=2, **options)
+    return made
+
+
+def cyclegan(**options):
+    keras.utils.set_random_seed(1)
+    networks = [GENERATORS["compact"]() for _ in range(2)]
+    networks += [CRITICS["patch-plain"]() for _ in range(2)]
+    made = CycleGAN(*networks, pool_size=2, seed=1)
+    made.compile(**options)
+    return made
+
+
+def pairs(*broken):
+    """Six batches of one pair; those with these numbers hold a pixel that is not finite."""
+    blurred = BLURRED.copy()
+    blurred[list(broken), 3, 4, 1] = np.nan
+    return tf.data.Dataset.from_tensor_slices((blurred, SHARP)).batch(1)
+
+
+def arrays(trainer):
+    """All that a step changes, but for random states."""
+    parts = trainer.checkpoint_parts().values()
+    return [np.asarray(v).copy() for part in parts for v in part.variables]
+
+
+@pytest.mark.parametrize("make", [deblurgan, cyclegan])
+def test_a_step_that_is_not_finite_changes_nothing_and_spoils_no_average(make, caplog):
+    trainer = make()
+    stop = StopOnDivergence(limit=2)
+    trainer.fit(pairs(1, 3, 4).take(4), verbose=0, callbacks=[stop])
+    assert (stop.total, trainer.vigil.bad_steps) == (2, 1)
+    assert all(np.isfinite(array).all() for array in arrays(trainer))
+    assert all(np.isfinite(values).all() for values in trainer.history.history.values())
+    assert int(trainer.generator_optimizer.iterations) == 2
+    before = arrays(trainer)
+    trainer.fit(pairs(0).take(1), verbose=0, callbacks=[stop])
+    if make is deblurgan:  # a pool notes each image that it has seen
+        for old, new in zip(before, arrays(trainer), strict=True):
+            np.testing.assert_array_equal(old, new)
+    assert (
+        "epoch 1, update 2: an update of the generator left out, since its loss is not finite"
+        in (caplog.text)
+    )
+    assert "epoch 1, update 3: sound again, after 1 bad step." in caplog.text
+
+
+def test_sound_updates_are_those_without_a_vigil(monkeypatch):
+    def plain(optimizer, tape, scaled, variables, *_):
+        optimizer.apply(tape.gradient(scaled, variables), variables)
+
+    watched, unwatched = deblurgan(), deblurgan()
+    watched.fit(pairs(), verbose=0)
+    monkeypatch.setattr(updates, "descend", plain)
+    unwatched.fit(pairs(), verbose=0)
+    for one, other in zip(arrays(watched), arrays(unwatched), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_too_many_bad_steps_in_a_row_are_explained(tmp_path):
+    trainer = deblurgan(adversarial="wgan-gp")
+    state = TrainingState(trainer, tmp_path / "state", every=1)
+    callbacks = [StopOnDivergence(limit=3), SaveGenerator(tmp_path, "psnr"), state]
+    with pytest.raises(FloatingPointError) as caught:
+        trainer.fit(pairs(2, 3, 4, 5), verbose=0, callbacks=callbacks)
+    message = str(caught.value)
+    assert "2 updates of the critic left out, since its loss is not finite" in message
+    assert "3 steps in a row were bad, since epoch 1, update 3." in message
+    assert "the learning rate, 0.0001" in message
+    assert "the weight of the gradient penalty, 10" in message and "precision" not in message
+    again = TrainingState(deblurgan(), tmp_path / "state")
+    assert again.restore() and (again.epoch, again.step) == (0, 2)  # the last good one
+    assert not list(tmp_path.glob("*.keras"))
+
+
+def test_a_critic_that_explodes_is_seen_at_once_though_the_average_hides_it(tmp_path):
+    trainer = deblurgan()
+    trainer.fit(pairs(), verbose=0)
+    last = trainer.critic.layers[-1]
+    last.kernel.assign(last.kernel * 1e6)
+    stop = StopOnDivergence(limit=1, critic_limit=1e4)
+    with pytest.raises(
+        FloatingPointError, match=r"at epoch 1, update 1: the critic's loss is .*, b"
+    ):
+        trainer.fit(pairs(), verbose=0, callbacks=[stop])
+    # What is not beyond the limit goes on, and is saved.
+    state = TrainingState(trainer, tmp_path)
+    trainer.fit(pairs(), verbose=0, callbacks=[StopOnDivergence(critic_limit=math.inf), state])
+    assert state.epoch == 1 and trainer.vigil.bad_steps == 0
+
+
+def test_nothing_that_is_not_finite_is_written(tmp_path):
+    trainer = deblurgan()
+    state = TrainingState(trainer, tmp_path)
+    state.save()
+    variable = trainer.generator.trainable_variables[3]
+    variable.assign(variable * np.nan)
+    saver = SaveGenerator(tmp_path, "psnr")
+    saver.set_model(trainer)
+    for write in (state.save, lambda: saver.save("generator.keras")):
+        with pytest.raises(FloatingPointError, match=f"{variable.path} of the .* is kept|are kept"):
+            write()
+    assert TrainingState(trainer, tmp_path).restore()
+    assert not (tmp_path / "generator.keras").exists()
+
+
+def test_replicas_leave_an_update_out_together(mirrored):
+    with mirrored.scope():
+        trainer = deblurgan()
+    before = arrays(trainer)
+    halves = BLURRED[:2].copy()
+    halves[1] = np.nan  # on one replica alone
+    stop = StopOnDivergence()
+    trainer.fit(halves, SHARP[:2], batch_size=2, verbose=0, callbacks=[stop])
+    assert stop.total == 1
+    for old, new in zip(before, arrays(trainer), strict=True):
+        np.testing.assert_array_equal(old, new)
+    trainer.fit(BLURRED[:2], SHARP[:2], batch_size=2, verbose=0, callbacks=[stop])
+    assert updates.count(trainer.generator_optimizer) == 1 and stop.total == 0
+
+
+def test_the_scale_of_float16_is_sought_without_bad_steps():
+    scaling = [keras.optimizers.LossScaleOptimizer(paper_adam(), 2.0**127) for _ in range(2)]
+    trainer = deblurgan(generator_optimizer=scaling[0], critic_optimizer=scaling[1])
+    stop = StopOnDivergence(limit=1)
+    trainer.fit(pairs(), verbose=0, callbacks=[stop])
+    assert stop.total == 0
+    assert float(scaling[0].dynamic_scale) < 2.0**127
+
+
+def test_a_pool_stores_no_image_that_is_not_finite():
+    pool = ImagePool(size=1)
+    broken = np.full((1, 2, 2, 3), np.inf, np.float32)
+    assert np.isinf(pool(broken)).all() and pool.images[0].shape[0] == 0
+    pool(np.ones((1, 2, 2, 3), np.float32))
+    assert np.isinf(pool(broken)).all() and (pool.images[0].numpy() == 1).all()
+
+
+def test_wrong_limits_are_named():
+    for options in ({"limit": 0}, {"critic_limit": 0.0}, {"critic_limit": math.nan}):
+        with pytest.raises(ValueError, match="limit must be at least 1 and critic_limit above 0"):
+            StopOnDivergence(**options)

@@ -4,6 +4,7 @@
 with a recipe's trainer, ``fit`` and the callbacks.
 """
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import keras
 
-from deblur_keras import __version__, feeds, generators, images, recipes, trainers
+from deblur_keras import __version__, feeds, generators, images, locks, recipes, trainers
 from deblur_keras.trainers import TrainingState, checkpoints
 
 FORMAT = 2  # of config.json; 1 had no such number
@@ -107,11 +108,24 @@ def train(config, directory, verbose="auto", resume=False):
         RunError: If the folder holds a run and ``resume`` is off, or there is none to continue, or
             it is finished, or the configuration disagrees with it.
         CheckpointError: If none of its checkpoints can be used.
+        InUse: If another run is at work in the folder; see `locks.exclusive`.
+        OSError: If the last checkpoint or generator could not be written.
         KeyboardInterrupt: When it was stopped, after all was saved.
         FloatingPointError: If the training diverges; see `trainers.StopOnDivergence`.
         DatasetError: If there are no data, or they cannot be used; see `feeds.find`.
     """
     directory = Path(directory)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locks.exclusive(directory))
+        except OSError as error:
+            raise RunError(
+                f"{directory} cannot be written to: {images.reason(error)}. Choose another folder."
+            ) from error
+        return _train(config, directory, verbose, resume)
+
+
+def _train(config, directory, verbose, resume):
     recipe = config.recipe
     _check_folder(config, directory, resume)
     _logger.info("Preparing; the first update takes up to a minute or two.")
@@ -249,13 +263,13 @@ def _check_folder(config, directory, resume):
             f"The run in {directory} has finished its {done} epoch{'s' if done > 1 else ''}; "
             f"continue it with a larger --epochs than {config.recipe.epochs}."
         )
-    for left in (path for path in directory.rglob(".deblur-*") if not _counts_as_file(path)):
+    for left in directory.rglob(".deblur-*"):
         left.unlink(missing_ok=True)
 
 
 def _counts_as_file(path):
-    """Says whether this is more than what a run that was killed left half written."""
-    return not path.name.startswith(".deblur-")
+    """Says whether this is more than the lock, or what a killed run left half written."""
+    return path.name != locks.NAME and not path.name.startswith(".deblur-")
 
 
 def _option(name):

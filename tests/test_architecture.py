@@ -12,7 +12,7 @@ import deblur_keras
 PACKAGE = Path(deblur_keras.__file__).parent
 FLOORS = {
     **dict.fromkeys(["layers", "losses", "metrics", "images", "registration", "sheets"], 1),
-    **dict.fromkeys(["memory", "scratch", "tiles", "planning"], 1),
+    **dict.fromkeys(["memory", "scratch", "tiles", "planning", "locks"], 1),
     **dict.fromkeys(["blur", "trajectories", "shakes", "camera", "averaging", "frames"], 1),
     **dict.fromkeys(["video", "overlap", "portable", "ensembles", "uncertainty"], 1),
     **dict.fromkeys(["generators", "critics", "perceptual", "datasets", "photographs"], 2),

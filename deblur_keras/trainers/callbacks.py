@@ -1,5 +1,6 @@
 """Callbacks that act: the schedule of the learning rate, and which generators are saved."""
 
+import logging
 import math
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import keras
 import numpy as np
 
 from deblur_keras import images
-from deblur_keras.trainers import updates
+from deblur_keras.trainers import updates, writing
+
+_logger = logging.getLogger(__name__)
 
 
 class LinearDecay(keras.callbacks.Callback):
@@ -81,6 +84,9 @@ class SaveGenerator(keras.callbacks.Callback):
         monitor: A logged name, higher is better. None takes the latest for the best, for training
             without pairs, where nothing logged says how well the generator deblurs.
         best: The highest value of an earlier part of the same run.
+
+    A file that cannot be written is told, and tried again after the next epoch; what is still
+    missing when the training ends is an error then.
     """
 
     def __init__(self, directory, monitor="val_psnr", best=-math.inf):
@@ -88,28 +94,56 @@ class SaveGenerator(keras.callbacks.Callback):
         self.directory = Path(directory)
         self.monitor = monitor
         self.best = best
+        self._failed = {}
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves the last generator, and the best if it is."""
         vigil = getattr(self.model, "vigil", None)
         if vigil is not None and vigil.bad_steps:
             return  # as StopOnDivergence has told
-        better = self.monitor is None or self._is_better(logs or {})
-        self.save("generator-last.keras")
-        if better:
-            self.save("generator.keras")
+        value = self._value(logs or {})
+        self._attempt("generator-last.keras")
+        # NaN is never better, and an infinite PSNR can only be a set of identical images.
+        better = self.monitor is None or value > self.best
+        if better and self._attempt("generator.keras") and self.monitor is not None:
+            self.best = float(value)
 
-    def _is_better(self, logs):
-        value = logs.get(self.monitor)
-        if value is None:
+    def on_train_end(self, logs=None):
+        """Tries once more what could not be saved.
+
+        Raises:
+            OSError: If it cannot be saved now either, or was the best.
+        """
+        if "generator-last.keras" in self._failed:
+            self._attempt("generator-last.keras")
+        if self._failed:
+            failures = "; ".join(f"{name}: {why}" for name, why in self._failed.items())
+            raise OSError(
+                f"The training has ended, but not all could be saved in {self.directory}: "
+                f"{failures}. The files of before are kept."
+            )
+
+    def _value(self, logs):
+        value = None if self.monitor is None else logs.get(self.monitor)
+        if value is None and self.monitor is not None:
             raise ValueError(
                 f"SaveGenerator watches {self.monitor!r}, which was not logged; logged were "
                 f"{sorted(logs)}. Pass validation_data to fit, or another monitor, or None."
             )
-        # NaN is never better, and an infinite PSNR can only be a set of identical images.
-        if not value > self.best:
+        return value
+
+    def _attempt(self, name):
+        """Saves under a name; says whether that went well."""
+        try:
+            self.save(name)
+        except writing.ERRORS as error:
+            self._failed[name] = writing.reason(error)
+            _logger.warning(
+                "%s could not be saved: %s. That of before is kept; the next epoch tries again.",
+                *(name, self._failed[name]),
+            )
             return False
-        self.best = float(value)
+        self._failed.pop(name, None)
         return True
 
     def save(self, name):

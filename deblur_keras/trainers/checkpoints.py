@@ -6,6 +6,7 @@ file, notes of whoever wrote it, and its own digest. It is written last, by rena
 checkpoint without it was never finished. This module does not load TensorFlow until it must.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -88,7 +89,8 @@ class Checkpoints:
             text = json.dumps({**seal, "digest": _digest_of(seal)}, indent=1)
             images.write_bytes(_seal_of(prefix), text.encode())
         except BaseException:
-            self._remove("state", number)
+            with contextlib.suppress(OSError):  # what is left in part does not count
+                self._remove("state", number)
             raise
         self._rotate()
         return prefix

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deblur_keras.trainers import checkpoints, interruption, updates
+from deblur_keras.trainers import checkpoints, interruption, updates, writing
 from deblur_keras.trainers.image_pool import ImagePool
 
 _SHOWN = 3  # differences in an error
@@ -24,6 +24,9 @@ class TrainingState(keras.callbacks.Callback):
     the trainer's ``checkpoint_parts()`` says), the place in the run and in the data, the running
     averages of the logs, and the best value so far. They are written after each epoch, in between
     every so many updates or minutes, and by `save`; see `checkpoints.Checkpoints` for the files.
+
+    A checkpoint that cannot be written, as on a full disk, is told; the training goes on, and the
+    next one is tried as planned. If the last one cannot be written, ``fit`` ends with an OSError.
 
     Pass it to ``fit`` as the last callback, so that a checkpoint is written only when the others
     have written what belongs to the same update.
@@ -92,6 +95,8 @@ class TrainingState(keras.callbacks.Callback):
         self._best_source = None
         self._restored = False  # and no epoch begun since
         self._within = False  # an update, which may have changed something
+        self._failed = False  # to write the last checkpoint that was due
+        self._is_saved = False  # what was to be by the last call of `save`
         self._averages = None  # of the training, where the metrics do not have them
         self._logged = []
         self._skipped = 0
@@ -181,7 +186,10 @@ class TrainingState(keras.callbacks.Callback):
 
         Raises:
             FloatingPointError: If a weight is not finite.
+            OSError: If the file system refuses; the checkpoints before are kept.
+            tf.errors.OpError: The same, as TensorFlow says it.
         """
+        self._is_saved = False
         if self._within:
             _logger.warning("An update was cut off; the checkpoint before it is kept.")
             return
@@ -199,6 +207,8 @@ class TrainingState(keras.callbacks.Callback):
             "parts": self._parts(),
         }
         self._files.write(self._checkpoint, notes)
+        self._failed = False
+        self._is_saved = True
         self._mark_saved()
 
     @contextlib.contextmanager
@@ -258,7 +268,7 @@ class TrainingState(keras.callbacks.Callback):
         if self._interruption.requested:
             self._save_and_stop()
         if self._is_due():
-            self.save()
+            self._attempt()
 
     def on_test_begin(self, logs=None):
         """Keeps the running averages, which the validation is about to reset."""
@@ -276,11 +286,45 @@ class TrainingState(keras.callbacks.Callback):
         self._averages = None
         if self._interruption.requested and epoch + 1 < self.params["epochs"]:
             self._save_and_stop()
-        self.save()
+        self._attempt()
+
+    def on_train_end(self, logs=None):
+        """Tries once more, if the last checkpoint could not be written.
+
+        Raises:
+            OSError: If it cannot be written now either.
+        """
+        if self._failed:
+            self._save_or_explain()
+
+    def _attempt(self):
+        """Writes a checkpoint; tells if that cannot be done, and leaves it to the next one."""
+        try:
+            self.save()
+        except writing.ERRORS as error:
+            self._failed = True
+            self._mark_saved()  # not after each update from now on
+            _logger.warning(
+                "The checkpoint after %s could not be written: %s. The one before is kept, and the "
+                "next one comes as planned.",
+                *(self.place(), writing.reason(error)),
+            )
+
+    def _save_or_explain(self):
+        try:
+            self.save()
+        except writing.ERRORS as error:
+            raise OSError(
+                f"The run stands at {self.place()}, but no checkpoint could be written in "
+                f"{self._files.directory}: {writing.reason(error)}. The one before is kept: it "
+                "goes on from there."
+            ) from error
 
     def _save_and_stop(self):
         self._averages = self._averages or self._read_averages()  # for a ``fit`` in this process
-        self.save()
+        self._save_or_explain()
+        if not self._is_saved:
+            raise KeyboardInterrupt
         self.stopped = True
         _logger.info("Saved: %s.", self.place())
         raise KeyboardInterrupt

@@ -12,6 +12,7 @@ import numpy as np
 from deblur_keras import images, metrics, sheets
 from deblur_keras.datasets import mishaps
 from deblur_keras.trainers import updates
+from deblur_keras.trainers.writing import Attempts
 
 _SHOWN = 5  # names in a line
 
@@ -39,6 +40,7 @@ class SampleSheets(keras.callbacks.Callback):
         self.sharp = None if sharp is None else np.asarray(sharp)
         self.every = every
         self._written = None
+        self._attempts = Attempts()
 
     def on_train_begin(self, logs=None):
         """Counts from where the run is."""
@@ -76,7 +78,8 @@ class SampleSheets(keras.callbacks.Callback):
         if self.sharp is not None:
             captions = [[_psnr_caption(row[2], image) for image in row[:2]] + [""] for row in rows]
         sheet = sheets.contact_sheet(rows, list(columns), captions)
-        images.write(self.directory / f"step-{self._written:07d}.png", sheet)
+        with self._attempts.at("A sample sheet"):
+            images.write(self.directory / f"step-{self._written:07d}.png", sheet)
 
 
 class HistoryFile(keras.callbacks.Callback):
@@ -94,6 +97,7 @@ class HistoryFile(keras.callbacks.Callback):
         super().__init__()
         self.path = Path(path)
         self._rows = None
+        self._attempts = Attempts()
 
     def on_train_begin(self, logs=None):
         """Forgets what was read before."""
@@ -105,11 +109,12 @@ class HistoryFile(keras.callbacks.Callback):
             self._rows = [row for row in self._read() if int(row["epoch"]) < epoch]
         self._rows.append({"epoch": epoch, **(logs or {})})
         names = sorted({name for row in self._rows for name in row} - {"epoch"})
-        table = io.StringIO(newline="")
-        writer = csv.DictWriter(table, ["epoch", *names], restval="")
+        table = io.StringIO()
+        writer = csv.DictWriter(table, ["epoch", *names], restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self._rows)
-        images.write_bytes(self.path, table.getvalue().encode())
+        with self._attempts.at(self.path.name):
+            images.write_bytes(self.path, table.getvalue().encode())
 
     def _read(self):
         """Reads the rows that are there; one that was cut off is left out."""
@@ -132,12 +137,42 @@ class EpochBoard(keras.callbacks.TensorBoard):
 
     def __init__(self, directory):
         super().__init__(str(directory), write_graph=False)
+        self._attempts = Attempts()
+
+    def on_train_begin(self, logs=None):
+        """Begins a file."""
+        with self._attempt():
+            super().on_train_begin(logs)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Counts."""
+        with self._attempt():
+            super().on_train_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts."""
+        with self._attempt():
+            super().on_train_batch_end(batch, logs)
+
+    def on_test_end(self, logs=None):
+        """Writes the scores of the validation."""
+        with self._attempt():
+            super().on_test_end(logs)
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the epoch."""
-        super().on_epoch_end(epoch, logs)
-        for writer in self._writers.values():
-            writer.flush()
+        with self._attempt():
+            super().on_epoch_end(epoch, logs)
+            for writer in self._writers.values():
+                writer.flush()
+
+    def on_train_end(self, logs=None):
+        """Ends the files."""
+        with self._attempt():
+            super().on_train_end(logs)
+
+    def _attempt(self):
+        return self._attempts.at("The log for TensorBoard")
 
 
 class TellMishaps(keras.callbacks.Callback):

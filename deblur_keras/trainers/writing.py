@@ -1,0 +1,62 @@
+"""What becomes of a training when a file cannot be written: no more than has to."""
+
+import contextlib
+import logging
+
+import tensorflow as tf
+
+from deblur_keras import images
+
+ERRORS = (OSError, tf.errors.OpError)  # a full disk is an OpError where TensorFlow writes
+
+_logger = logging.getLogger(__name__)
+
+
+class Attempts:
+    """Lets a training go on when something could not be written that it does not need.
+
+    Each thing is told once; it is tried anew each time.
+
+    Example:
+        >>> attempts = Attempts()
+        >>> with attempts.at("samples.gif"):
+        ...     raise OSError(28, "No space left on device")
+        >>> attempts.failed
+        {'samples.gif'}
+    """
+
+    def __init__(self):
+        self.failed = set()
+
+    @contextlib.contextmanager
+    def at(self, what):
+        """Makes errors of writing within its block warnings.
+
+        Args:
+            what: What is being written, for the message.
+        """
+        try:
+            yield
+        except ERRORS as error:
+            if what not in self.failed:
+                _logger.warning(
+                    "%s could not be written: %s. The training goes on without it.",
+                    *(what, reason(error)),
+                )
+            self.failed.add(what)
+
+
+def reason(error):
+    """Says in words why something could not be written, without a full stop.
+
+    Args:
+        error: One of `ERRORS`.
+
+    Example:
+        >>> reason(OSError(28, "No space left on device"))
+        'No space left on device'
+    """
+    if isinstance(error, OSError) and error.errno:
+        return images.reason(error)
+    said = str(error).strip().splitlines()
+    return said[0].rstrip(".") if said else type(error).__name__

@@ -152,6 +152,7 @@ def feed(
     *,
     cache=False,
     max_bad=10,
+    validation_batch=1,
 ):
     """Makes the streams of a run.
 
@@ -163,6 +164,7 @@ def feed(
         first_batch: Batches that are done already; the very next ones follow.
         cache: Where decoded images are kept, those of validation too.
         max_bad: Images that may turn out unusable, of training and of validation.
+        validation_batch: Crops of validation that are scored at once.
 
     Returns:
         A `Feed`.
@@ -178,7 +180,9 @@ def feed(
     validation = None
     if found.validation:
         validation = datasets.paired(
-            found.validation, shuffle=False, flip=False, cache=cache, **pairs
+            found.validation,
+            **{"shuffle": False, "flip": False, "cache": cache, "batch": validation_batch},
+            **pairs,
         )
         shown = validation
     elif recipe.trainer == "CycleGAN":

@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 
 from deblur_keras import __version__, feeds, generators, images, locks, recipes, trainers
-from deblur_keras.trainers import TrainingState, checkpoints
+from deblur_keras.trainers import TrainingState, checkpoints, devices
 
 FORMAT = 2  # of config.json; 1 had no such number
 
@@ -21,7 +21,7 @@ FORMAT = 2  # of config.json; 1 had no such number
 _MAY_CHANGE = (
     *("epochs", "sample_every", "data", "photographs", "blurred", "validation", "vgg"),
     *("cache", "max_bad", "checkpoint_every", "checkpoint_minutes"),
-    *("max_bad_steps", "critic_limit"),
+    *("max_bad_steps", "critic_limit", "devices"),
 )
 # Fields of recipes that have an option of their own; the others are changed by --set.
 _OPTIONS = (
@@ -53,6 +53,7 @@ class RunConfig:
         critic_limit: The largest size of the critic's loss in a step that is not bad.
         checkpoint_every: Updates between two checkpoints within an epoch; None for no such limit.
         checkpoint_minutes: Minutes between two; None for no such limit.
+        devices: Where to train, as `trainers.devices.choose` takes it. They share each batch.
     """
 
     recipe: recipes.Recipe
@@ -67,6 +68,7 @@ class RunConfig:
     critic_limit: float = 1e4
     checkpoint_every: int | None = None
     checkpoint_minutes: float | None = 5.0
+    devices: str | None = None
 
     def values(self):
         """Returns the configuration as plain values: what ``config.json`` keeps."""
@@ -77,7 +79,7 @@ class RunConfig:
 
 _PLAIN = (
     *("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad"),
-    *("checkpoint_every", "checkpoint_minutes", "max_bad_steps", "critic_limit"),
+    *("checkpoint_every", "checkpoint_minutes", "max_bad_steps", "critic_limit", "devices"),
 )
 _SOURCES = tuple(field.name for field in dataclasses.fields(feeds.Sources))
 
@@ -112,6 +114,7 @@ def train(config, directory, verbose="auto", resume=False):
         OSError: If the last checkpoint or generator could not be written.
         KeyboardInterrupt: When it was stopped, after all was saved.
         FloatingPointError: If the training diverges; see `trainers.StopOnDivergence`.
+        DeviceError: If devices are not there, or more than the images of a batch.
         DatasetError: If there are no data, or they cannot be used; see `feeds.find`.
     """
     directory = Path(directory)
@@ -129,9 +132,12 @@ def _train(config, directory, verbose, resume):
     recipe = config.recipe
     _check_folder(config, directory, resume)
     _logger.info("Preparing; the first update takes up to a minute or two.")
+    strategy = devices.choose(config.devices)
+    devices.check_batch(recipe.batch, strategy)
     keras.utils.set_random_seed(config.seed)
     found = feeds.find(recipe, config.sources)  # before VGG weights are looked for, or downloaded
-    trainer = recipe.build(config.seed, config.vgg or "imagenet")
+    with devices.scope(strategy):
+        trainer = recipe.build(config.seed, config.vgg or "imagenet")
     _check_crop(recipe, trainer.generator)
     state = TrainingState(
         *(trainer, directory / "state", config.checkpoint_every, config.checkpoint_minutes)
@@ -141,6 +147,7 @@ def _train(config, directory, verbose, resume):
         *(recipe, found, config.seed, config.steps_per_epoch, state.batches),
         cache=config.cache,
         max_bad=config.max_bad,
+        validation_batch=devices.replicas(strategy),
     )
     if going_on:
         _tell_changed_data(state, found, feed.steps)

@@ -373,16 +373,17 @@ def test_a_state_of_an_earlier_version_begins_its_epoch_anew(kind, folder, tmp_p
         TrainingState(TRAINERS[kind](), tmp_path / "other").restore()
 
 
-def test_averages_continue_on_mirrored_devices(mirrored, folder, tmp_path):
+@pytest.mark.parametrize("kind", TRAINERS)
+def test_a_run_continues_exactly_on_mirrored_devices(mirrored, kind, folder, tmp_path):
     def run(place=None, first=1):
         with mirrored.scope():
-            trainer = deblurgan(first)
+            trainer = TRAINERS[kind](first)
         state = TrainingState(trainer, tmp_path / str(place is None) / "state")
         state.restore()
         history = HistoryFile(tmp_path / str(place is None) / "history.csv")
         with state.interruptible():
             trainer.fit(
-                stream("deblurgan", folder, state.batches),
+                stream(kind, folder, state.batches),
                 **{"steps_per_epoch": STEPS, "epochs": 2, "initial_epoch": state.epoch},
                 **{"callbacks": [history, Signal(place), state], "verbose": 0},
             )

@@ -13,7 +13,7 @@ _FIELDS = ("epochs", "learning_rate")
 _SOURCES = ("data", "photographs", "blurred", "validation", "blur")
 _OTHERS = (
     *("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad"),
-    *("checkpoint_every", "checkpoint_minutes", "max_bad_steps", "critic_limit"),
+    *("checkpoint_every", "checkpoint_minutes", "max_bad_steps", "critic_limit", "devices"),
 )
 _STOPPED = 130  # exit code, as of any program that Ctrl-C ends
 
@@ -38,6 +38,22 @@ class _Interval(click.ParamType):
             )
         updates, minutes = found[1] or found[2], found[3]
         return updates and int(updates), minutes and float(minutes)
+
+
+class _Devices(click.ParamType):
+    """Takes `all`, numbers of GPUs such as `0,1`, `cpu`, or `cpu:2`."""
+
+    name = "all|0,1|cpu"
+
+    def convert(self, value, parameter, context):
+        """Returns the text, checked."""
+        from deblur_keras.trainers import devices
+
+        try:
+            devices.parse(value)
+        except devices.DeviceError as error:
+            self.fail(str(error), parameter, context)
+        return value
 
 
 @click.command()
@@ -98,6 +114,13 @@ class _Interval(click.ParamType):
     show_default=True,
     help="When to write a checkpoint, besides at the end of each epoch: after so many updates "
     "(500), minutes (10min), or whichever comes first (500,10min). A crash costs that much.",
+)
+@click.option(
+    "--devices",
+    type=_Devices(),
+    help="GPUs that share each batch: all, or some by number (0,1). cpu leaves them alone; cpu:2 "
+    "tries out two devices on any machine. --batch is that of all together. Several machines: see "
+    "docs/scaling.md.  [default: the first GPU if there is one, else the CPU]",
 )
 @click.option(
     "--max-bad-steps",

@@ -3,7 +3,8 @@
 Public names: `DeblurGAN`, `CycleGAN` and its `ImagePool`, `paper_adam`; the objectives
 `AdversarialObjective`, `LeastSquares`, `Minimax` and `WassersteinGP`; the callbacks `EpochBoard`,
 `HistoryFile`, `LinearDecay`, `SaveGenerator`, `SampleSheets`, `StopOnDivergence`, `TellMishaps` and
-`TrainingState`, with its `CheckpointError`.
+`TrainingState`, with its `CheckpointError`. `devices` chooses where to train, and raises
+`DeviceError`.
 """
 
 import importlib
@@ -13,6 +14,7 @@ _NAMES = {
     "CheckpointError": "checkpoints",
     "CycleGAN": "cyclegan",
     "DeblurGAN": "deblurgan",
+    "DeviceError": "devices",
     "EpochBoard": "watching",
     "HistoryFile": "watching",
     "ImagePool": "image_pool",
@@ -32,6 +34,7 @@ _MODULES = (
     "checkpoints",
     "cyclegan",
     "deblurgan",
+    "devices",
     "divergence",
     "image_pool",
     "objectives",

@@ -4,12 +4,13 @@ import keras
 import tensorflow as tf
 
 from deblur_keras import losses, metrics
-from deblur_keras.trainers import objectives, updates
+from deblur_keras.trainers import objectives, shares, updates, vigil
 from deblur_keras.trainers.deblurgan import paper_adam
 from deblur_keras.trainers.image_pool import ImagePool
+from deblur_keras.trainers.replicated import Replicated
 
 
-class CycleGAN(keras.Model):
+class CycleGAN(Replicated):
     """Trains a generator to deblur from blurred and sharp photographs that do not belong together.
 
     A second generator learns to blur, and each has to undo what the other did. The loss of both is
@@ -134,7 +135,8 @@ class CycleGAN(keras.Model):
 
         Raises:
             ValueError: If a name is unknown, a weight negative, one optimizer is given twice, a
-                critic does not suit the objective, or XLA is asked for with pools.
+                critic does not suit the objective, XLA is asked for with pools, or several devices
+                cannot do it; see `Replicated`.
 
         Note:
             One Adam over two networks does what one each would do, so two optimizers are enough.
@@ -171,7 +173,7 @@ class CycleGAN(keras.Model):
         self.adversarial_weight = adversarial_weight
         self.cycle_weight = cycle_weight
         self.identity_weight = identity_weight
-        self.vigil = updates.Vigil()
+        self.vigil = vigil.Vigil()
 
         names = ["generator_loss", "critic_loss", "adversarial_loss", "cycle_loss"]
         names += ["identity_loss"] if identity_weight else []
@@ -205,6 +207,8 @@ class CycleGAN(keras.Model):
             The logged averages by name. PSNR and SSIM need pairs: see `test_step`.
         """
         blurred, sharp, _ = keras.utils.unpack_x_y_sample_weight(data)
+        share = shares.share_of(sharp)
+        blurred, sharp = share.filled(blurred), share.filled(sharp)
         deblur, blur = self.deblur_generator, self.blur_generator
         distance = losses.mean_absolute_error
         with tf.GradientTape() as tape:
@@ -226,43 +230,44 @@ class CycleGAN(keras.Model):
                 identity = distance(sharp, deblur(sharp, training=True))
                 identity += distance(blurred, blur(blurred, training=True))
                 loss += self.identity_weight * identity
-            loss = tf.reduce_mean(loss)
-            scaled = updates.scaled_for(self.generator_optimizer, loss)
+            scaled = updates.scaled_for(self.generator_optimizer, loss, share)
         updates.descend(
             *(self.generator_optimizer, tape, scaled, self._generator_variables()),
-            *(loss, self.vigil, "generator"),
+            *(share.mean(loss), self.vigil, "generator"),
         )
 
-        self._track("generator_loss", loss)
-        self._track("adversarial_loss", adversarial)
-        self._track("cycle_loss", cycle)
+        self._track("generator_loss", loss, share)
+        self._track("adversarial_loss", adversarial, share)
+        self._track("cycle_loss", cycle, share)
         if self.identity_weight:
-            self._track("identity_loss", identity)
-        self._track("deblur_adversarial_loss", deblur_adversarial)
-        self._track("blur_adversarial_loss", blur_adversarial)
-        self._update_critics(
-            sharp, self.sharp_pool(deblurred), blurred, self.blurred_pool(made_blurred)
-        )
+            self._track("identity_loss", identity, share)
+        self._track("deblur_adversarial_loss", deblur_adversarial, share)
+        self._track("blur_adversarial_loss", blur_adversarial, share)
+        made_sharp = share.filled(self.sharp_pool(share.own(deblurred)))
+        made_blurred = share.filled(self.blurred_pool(share.own(made_blurred)))
+        self._update_critics(sharp, made_sharp, blurred, made_blurred, share)
         return {name: tracker.result() for name, tracker in self.loss_trackers.items()}
 
-    def _update_critics(self, sharp, made_sharp, blurred, made_blurred):
+    def _update_critics(self, sharp, made_sharp, blurred, made_blurred, share):
         with tf.GradientTape() as tape:
-            of_sharp = self._critic_loss(self.sharp_objective, self.sharp_critic, sharp, made_sharp)
-            of_blurred = self._critic_loss(
-                self.blurred_objective, self.blurred_critic, blurred, made_blurred
+            of_sharp = self._critic_loss(
+                self.sharp_objective, self.sharp_critic, sharp, made_sharp, share
             )
-            loss = tf.reduce_mean(of_sharp + of_blurred)
-            scaled = updates.scaled_for(self.critic_optimizer, loss)
+            of_blurred = self._critic_loss(
+                self.blurred_objective, self.blurred_critic, blurred, made_blurred, share
+            )
+            loss = of_sharp + of_blurred
+            scaled = updates.scaled_for(self.critic_optimizer, loss, share)
         updates.descend(
             *(self.critic_optimizer, tape, scaled, self._critic_variables()),
-            *(loss, self.vigil, "critic"),
+            *(share.mean(loss), self.vigil, "critic"),
         )
-        self._track("critic_loss", loss)
-        self._track("sharp_critic_loss", of_sharp)
-        self._track("blurred_critic_loss", of_blurred)
+        self._track("critic_loss", loss, share)
+        self._track("sharp_critic_loss", of_sharp, share)
+        self._track("blurred_critic_loss", of_blurred, share)
 
-    def _critic_loss(self, objective, critic, real, made):
-        alpha = objectives.draw_alpha(tf.shape(real)[0], self.seed_generator)
+    def _critic_loss(self, objective, critic, real, made, share):
+        alpha = share.part(objectives.draw_alpha(share.total, self.seed_generator))
         scores = critic(real, training=True), critic(made, training=True)
         return objective.critic_loss(*scores) + objective.penalty(critic, real, made, alpha)
 
@@ -272,8 +277,8 @@ class CycleGAN(keras.Model):
     def _critic_variables(self):
         return self.sharp_critic.trainable_variables + self.blurred_critic.trainable_variables
 
-    def _track(self, name, value):
-        self.loss_trackers[name].update_state(value)
+    def _track(self, name, values, share):
+        self.loss_trackers[name].update_state(share.own(values))
 
     def test_step(self, data):
         """Scores the deblurred images of one batch of pairs: PSNR and SSIM.
@@ -287,7 +292,8 @@ class CycleGAN(keras.Model):
             ``psnr``, ``ssim`` and ``blurred_psnr``.
         """
         blurred, sharp, _ = keras.utils.unpack_x_y_sample_weight(data)
-        deblurred = self.deblur_generator(blurred, training=False)
+        share = shares.share_of(sharp)
+        deblurred = share.own(self.deblur_generator(share.filled(blurred), training=False))
         for tracker in self.quality_trackers.values():
             tracker.update_state(sharp, deblurred)
         self.blurred_tracker.update_state(sharp, blurred)

@@ -4,10 +4,11 @@ import keras
 import tensorflow as tf
 
 from deblur_keras import losses, metrics
-from deblur_keras.trainers import objectives, updates
+from deblur_keras.trainers import objectives, shares, updates, vigil
+from deblur_keras.trainers.replicated import Replicated
 
 
-class DeblurGAN(keras.Model):
+class DeblurGAN(Replicated):
     """Trains a generator to restore blurred photographs, against a critic (WGAN-GP by default).
 
     ``generator_loss = adversarial_weight * adversarial_loss + content_weight * content_loss``. The
@@ -88,8 +89,8 @@ class DeblurGAN(keras.Model):
 
         Raises:
             ValueError: If a name is unknown, a weight negative, ``critic_steps`` less than 1, one
-                optimizer is given twice, or the critic's last activation does not suit the
-                objective (a sigmoid under ``"wgan-gp"``).
+                optimizer is given twice, the critic's last activation does not suit the objective
+                (a sigmoid under ``"wgan-gp"``), or several devices cannot do it; see `Replicated`.
         """
         if critic_steps < 1:
             raise ValueError(f"critic_steps must be at least 1; received {critic_steps!r}.")
@@ -119,7 +120,7 @@ class DeblurGAN(keras.Model):
         self.content_weight = content_weight
         self.adversarial_weight = adversarial_weight
         self.critic_steps = critic_steps
-        self.vigil = updates.Vigil()
+        self.vigil = vigil.Vigil()
 
         self.loss_trackers = {
             name: keras.metrics.Mean(name)
@@ -158,43 +159,43 @@ class DeblurGAN(keras.Model):
             The logged averages by name.
         """
         blurred, sharp = _unpack(data)
+        share = shares.share_of(sharp)
+        blurred, sharp = share.filled(blurred), share.filled(sharp)
         with tf.GradientTape() as tape:
             restored = self.generator(blurred, training=True)
             with tape.stop_recording():
                 for _ in range(self.critic_steps):
-                    self._update_critic(sharp, restored)
+                    self._update_critic(sharp, restored, share)
             adversarial_loss = self.adversarial.generator_loss(self.critic(restored, training=True))
             content_loss = self.content(sharp, restored)
-            loss = tf.reduce_mean(
-                self.adversarial_weight * adversarial_loss + self.content_weight * content_loss
-            )
-            scaled = updates.scaled_for(self.generator_optimizer, loss)
+            loss = self.adversarial_weight * adversarial_loss + self.content_weight * content_loss
+            scaled = updates.scaled_for(self.generator_optimizer, loss, share)
         updates.descend(
             *(self.generator_optimizer, tape, scaled, self.generator.trainable_variables),
-            *(loss, self.vigil, "generator"),
+            *(share.mean(loss), self.vigil, "generator"),
         )
 
-        self.loss_trackers["generator_loss"].update_state(loss)
-        self.loss_trackers["adversarial_loss"].update_state(adversarial_loss)
-        self.loss_trackers["content_loss"].update_state(content_loss)
-        self._track_quality(blurred, sharp, restored)
+        self.loss_trackers["generator_loss"].update_state(share.own(loss))
+        self.loss_trackers["adversarial_loss"].update_state(share.own(adversarial_loss))
+        self.loss_trackers["content_loss"].update_state(share.own(content_loss))
+        self._track_quality(share.own(blurred), share.own(sharp), share.own(restored))
         return self.get_metrics_result()
 
-    def _update_critic(self, sharp, restored):
-        alpha = objectives.draw_alpha(tf.shape(sharp)[0], self.seed_generator)
+    def _update_critic(self, sharp, restored, share):
+        alpha = share.part(objectives.draw_alpha(share.total, self.seed_generator))
         with tf.GradientTape() as tape:
             difference = self.adversarial.critic_loss(
                 self.critic(sharp, training=True), self.critic(restored, training=True)
             )
             penalty = self.adversarial.penalty(self.critic, sharp, restored, alpha)
-            loss = tf.reduce_mean(difference + penalty)
-            scaled = updates.scaled_for(self.critic_optimizer, loss)
+            loss = difference + penalty
+            scaled = updates.scaled_for(self.critic_optimizer, loss, share)
         updates.descend(
             *(self.critic_optimizer, tape, scaled, self.critic.trainable_variables),
-            *(loss, self.vigil, "critic"),
+            *(share.mean(loss), self.vigil, "critic"),
         )
-        self.loss_trackers["critic_loss"].update_state(loss)
-        self.loss_trackers["gradient_penalty"].update_state(penalty)
+        self.loss_trackers["critic_loss"].update_state(share.own(loss))
+        self.loss_trackers["gradient_penalty"].update_state(share.own(penalty))
 
     def test_step(self, data):
         """Scores the restored images of one batch: content loss, PSNR and SSIM.
@@ -208,7 +209,8 @@ class DeblurGAN(keras.Model):
             ``content_loss``, ``psnr``, ``ssim`` and ``blurred_psnr``.
         """
         blurred, sharp = _unpack(data)
-        restored = self.generator(blurred, training=False)
+        share = shares.share_of(sharp)
+        restored = share.own(self.generator(share.filled(blurred), training=False))
         self.loss_trackers["content_loss"].update_state(self.content(sharp, restored))
         self._track_quality(blurred, sharp, restored)
         trackers = [self.loss_trackers["content_loss"], *self.quality_trackers.values()]

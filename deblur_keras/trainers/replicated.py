@@ -1,0 +1,52 @@
+"""What Keras leaves undone of training on several devices, mended in one place for all trainers."""
+
+import keras
+
+
+class Replicated(keras.Model):
+    """A trainer that also runs on several devices, under a ``tf.distribute`` strategy.
+
+    Make it and compile it within the strategy's ``scope()``; `devices.choose` makes strategies. It
+    is built when it is compiled, so that ``fit`` need not find out its shapes from a batch: Keras
+    would average the replicas' parts of one for that, which fails where they differ in size.
+
+    Note:
+        The learning rate is as given, however many replicas there are. Batch normalization, dropout
+        and image pools work within the part of the batch that a replica has.
+    """
+
+    def compile(self, *arguments, jit_compile=False, steps_per_execution=1, **options):
+        """Compiles the trainer, as in ``keras.Model.compile``.
+
+        Raises:
+            ValueError: If XLA or several steps an execution are asked for on several devices.
+        """
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if replicas > 1 and jit_compile:
+            raise ValueError(
+                f"XLA cannot compile a step whose variables lie on {replicas} devices; "
+                f"expected jit_compile=False under a strategy, received {jit_compile!r}."
+            )
+        if replicas > 1 and steps_per_execution != 1:
+            raise ValueError(
+                f"Keras cannot run several steps at once on {replicas} devices; expected "
+                f"steps_per_execution=1 under a strategy, received {steps_per_execution!r}."
+            )
+        super().compile(
+            *arguments,
+            jit_compile=jit_compile,
+            steps_per_execution=steps_per_execution,
+            **options,
+        )
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Replaces Keras's building from a batch; there is nothing left to build."""
+
+    def _get_metrics_result_or_logs(self, logs):
+        """Reads the averages that were logged over all replicas, each by the images that it had.
+
+        Keras does so where a step logs all of the metrics, but else takes the last step's logs,
+        which are the plain mean of what the replicas have.
+        """
+        results = self.get_metrics_result()
+        return {name: results.get(name, value) for name, value in (logs or {}).items()}

@@ -12,7 +12,18 @@ from pathlib import Path
 
 import keras
 
-from deblur_keras import __version__, feeds, generators, images, locks, recipes, trainers
+from deblur_keras import (
+    __version__,
+    curves,
+    feeds,
+    films,
+    generators,
+    images,
+    locks,
+    recipes,
+    run_notes,
+    trainers,
+)
 from deblur_keras.trainers import TrainingState, checkpoints, devices
 
 FORMAT = 2  # of config.json; 1 had no such number
@@ -84,24 +95,26 @@ _PLAIN = (
 _SOURCES = tuple(field.name for field in dataclasses.fields(feeds.Sources))
 
 
-def train(config, directory, verbose="auto", resume=False):
+def train(config, directory, verbose="auto", resume=False, callbacks=()):
     """Trains a generator as configured and keeps everything in a run folder.
 
     A run that was stopped, at whatever moment, goes on from its last checkpoint and comes to the
     same weights as one that was not. Ctrl-C and SIGTERM wait for the running update; see
     `trainers.TrainingState`.
 
-    The folder gets ``config.json``, ``history.csv``, ``tensorboard/``, ``samples/``, ``state/``,
-    ``generator.keras`` and ``generator-last.keras``; of a CycleGAN also ``blur_generator.keras``
-    and ``blur_generator-last.keras``. ``generator.keras`` has the highest PSNR so far: on the
-    validation pairs if there are any, else on the training crops. A CycleGAN without validation
-    pairs has nothing to tell by, and its latest is taken.
+    The folder gets ``README.md``, which says what is what and how to go on, ``config.json``,
+    ``history.csv`` and ``curves.png``, ``tensorboard/``, ``samples/`` and ``samples.gif``,
+    ``state/``, ``generator.keras`` and ``generator-last.keras``; of a CycleGAN also
+    ``blur_generator.keras`` and ``blur_generator-last.keras``. ``generator.keras`` has the highest
+    PSNR so far: on the validation pairs if there are any, else on the training crops. A CycleGAN
+    without validation pairs has nothing to tell by, and its latest is taken.
 
     Args:
         config: A `RunConfig`.
         directory: The run folder.
         verbose: As in ``keras.Model.fit``.
         resume: Whether to go on with the run that is in the folder.
+        callbacks: More callbacks, which come before those of the run.
 
     Returns:
         The path of ``generator.keras``.
@@ -125,10 +138,10 @@ def train(config, directory, verbose="auto", resume=False):
             raise RunError(
                 f"{directory} cannot be written to: {images.reason(error)}. Choose another folder."
             ) from error
-        return _train(config, directory, verbose, resume)
+        return _train(config, directory, verbose, resume, callbacks)
 
 
-def _train(config, directory, verbose, resume):
+def _train(config, directory, verbose, resume, callbacks):
     recipe = config.recipe
     _check_folder(config, directory, resume)
     _logger.info("Preparing; the first update takes up to a minute or two.")
@@ -156,6 +169,7 @@ def _train(config, directory, verbose, resume):
     values = {"deblur_keras": __version__, "format": FORMAT, **config.values()}
     images.write_bytes(directory / "config.json", json.dumps(values, indent=2).encode() + b"\n")
     state.extra["images"] = _counts(found)
+    run_notes.write(config, directory, _counts(found))
     if not going_on:
         state.save()
 
@@ -164,6 +178,7 @@ def _train(config, directory, verbose, resume):
         monitor = "val_psnr"
     saver = trainers.SaveGenerator(directory, monitor=monitor, best=state.best)
     state.watch(saver)
+    sheets = trainers.SampleSheets(directory / "samples", feed.samples, config.sample_every)
     constant = recipe.constant_epochs()
     try:
         with state.interruptible():
@@ -176,15 +191,17 @@ def _train(config, directory, verbose, resume):
                 verbose=verbose,
                 shuffle=False,  # the streams shuffle by themselves
                 callbacks=[
+                    *callbacks,
                     trainers.LinearDecay(
                         recipe.learning_rate, constant, max(recipe.epochs - constant, 1)
                     ),
                     # Before anything is saved.
                     trainers.StopOnDivergence(config.max_bad_steps, config.critic_limit),
                     saver,
-                    trainers.SampleSheets(directory / "samples", feed.samples, config.sample_every),
+                    sheets,
                     trainers.HistoryFile(directory / "history.csv"),
-                    trainers.EpochBoard(directory / "tensorboard"),
+                    trainers.EpochBoard(directory / "tensorboard", sheets),
+                    trainers.AfterEpochs(_makers(config, directory, _counts(found))),
                     trainers.TellMishaps(
                         {"training": feed.training, "validation": feed.validation}
                     ),
@@ -196,6 +213,23 @@ def _train(config, directory, verbose, resume):
             saver.save("generator-last.keras")
         raise
     return directory / "generator.keras"
+
+
+def _makers(config, directory, counts):
+    """What a person looks at; all of it is made of files, and so goes on with a run."""
+
+    def film():
+        sheets = directory / "samples"
+        path = directory / "samples.gif"
+        newest = max((file.stat().st_mtime_ns for file in sheets.glob("*.png")), default=0)
+        if not path.exists() or path.stat().st_mtime_ns < newest:
+            films.sheets_film(sheets, path)
+
+    return {
+        "curves.png": lambda: curves.draw(directory / "history.csv", directory / "curves.png"),
+        "samples.gif": film,
+        "README.md": lambda: run_notes.write(config, directory, counts),
+    }
 
 
 def read_config(directory):

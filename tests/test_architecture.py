@@ -12,24 +12,28 @@ import deblur_keras
 PACKAGE = Path(deblur_keras.__file__).parent
 FLOORS = {
     **dict.fromkeys(["layers", "losses", "metrics", "images", "registration", "sheets"], 1),
-    **dict.fromkeys(["memory", "scratch", "tiles", "planning", "locks"], 1),
+    **dict.fromkeys(["memory", "scratch", "tiles", "planning", "locks", "films"], 1),
     **dict.fromkeys(["blur", "trajectories", "shakes", "camera", "averaging", "frames"], 1),
     **dict.fromkeys(["video", "overlap", "portable", "ensembles", "uncertainty"], 1),
     **dict.fromkeys(["generators", "critics", "perceptual", "datasets", "photographs"], 2),
     **dict.fromkeys(["models", "windows"], 2),
     **dict.fromkeys(["trainers", "restorer", "tiled", "engines"], 3),
     **dict.fromkeys(["evaluation", "export", "recipes", "feeds", "runs"], 4),
+    **dict.fromkeys(["curves", "run_notes"], 4),
     **dict.fromkeys(["cli", "demo"], 5),
 }
 # On one floor: pixels are converted in images, trajectories are half of blur, a command is its
 # function's face, a run is a recipe and its feed, a restorer restores in tiles and by engines, a
-# model is described by what its layers say, an uncertainty map is an image.
+# model is described by what its layers say, an uncertainty map is an image, a run is drawn
+# with the evaluation's tools.
 SIBLINGS = {
     *(("metrics", "images"), ("blur", "trajectories"), ("cli", "demo")),
     *(("averaging", "blur"), ("averaging", "images"), ("frames", "images")),
     *(("video", "images"), ("video", "frames")),
     *(("blur", "camera"), ("blur", "shakes"), ("shakes", "trajectories")),
     *(("runs", "recipes"), ("runs", "feeds"), ("restorer", "tiled")),
+    *(("runs", "curves"), ("runs", "run_notes"), ("run_notes", "curves"), ("films", "images")),
+    *(("curves", "evaluation"),),
     *(("restorer", "engines"), ("models", "generators"), ("uncertainty", "images")),
     *(("planning", "memory"), ("planning", "tiles")),
 }

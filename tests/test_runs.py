@@ -13,7 +13,7 @@ import skimage.data
 import tensorflow as tf
 from click.testing import CliRunner
 
-from deblur_keras import Restorer, blur, datasets, feeds, images, recipes, runs, trainers
+from deblur_keras import Restorer, blur, datasets, feeds, images, locks, recipes, runs, trainers
 from deblur_keras.cli import main
 from deblur_keras.datasets import archives, catalog
 
@@ -59,6 +59,10 @@ def test_a_run_writes_its_folder_and_goes_on(photographs, tmp_path):
     assert f"deblur-keras deblur photo.jpg --model {run / 'generator.keras'}" in result.output
     for name in ("config.json", "generator.keras", "generator-last.keras", "state", "tensorboard"):
         assert (run / name).exists(), name
+    for name in ("README.md", "curves.png", "samples.gif"):
+        assert (run / name).stat().st_size > 1000, name
+    assert not (run / locks.NAME).exists()
+    assert re.search(r"^epoch 2/2: generator .* validation \d+\.\d\d dB", result.output, re.M)
     assert [p.name for p in sorted((run / "samples").iterdir())] == [
         "step-0000003.png",
         "step-0000004.png",
@@ -71,7 +75,15 @@ def test_a_run_writes_its_folder_and_goes_on(photographs, tmp_path):
     assert expected <= set(rows[0])
     restored = Restorer(run / "generator.keras")(np.zeros((33, 17, 3), "uint8"))
     assert restored.shape == (33, 17, 3)
+    boards = list((run / "tensorboard" / "train").glob("events*"))
+    events = [e for b in boards for e in tf.compat.v1.train.summary_iterator(str(b))]
+    assert "samples" in {value.tag for event in events for value in event.summary.value}
+    blurred = [rows[epoch]["val_blurred_psnr"] for epoch in (0, 1)]
+    assert blurred[0] == blurred[1] and 10 < float(blurred[0]) < 50
 
+    with locks.exclusive(run):
+        occupied = call("--resume", "-o", run, "--epochs", 3)
+    assert occupied.exit_code == 1 and "is in use by another run" in occupied.output
     refused = call(*start)
     assert refused.exit_code == 1
     assert "is not empty" in refused.output and "--resume" in refused.output

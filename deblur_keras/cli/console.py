@@ -198,10 +198,11 @@ class Progress:
             self._began, self._started = True, time.monotonic()  # what it took to begin is over
         self._bar.update(self._task, item=printable(name))
 
-    def advance(self, count=1):
+    def advance(self, count=1, also=""):
         """Counts items as done and brings the time left up to date.
 
-        Those counted before the first `start` were done by an earlier run.
+        Those counted before the first `start` were done by an earlier run. `also` is what the
+        lines say besides that stand for the bar where there is no terminal.
         """
         self.done += count
         if not self._began:
@@ -212,7 +213,8 @@ class Progress:
         if not self._bar.console.is_terminal and now - self._printed >= _LINE_SECONDS:
             self._printed = now
             of = self.total or "?"
-            click.echo(f"{printable(self.description)} {self.done}/{of}, {left}", err=True)
+            said = [f"{printable(self.description)} {self.done}/{of}", left, printable(also)]
+            click.echo(", ".join(filter(None, said)), err=True)
 
     @contextlib.contextmanager
     def part(self, name, unit):

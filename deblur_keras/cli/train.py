@@ -148,9 +148,10 @@ def train(context, recipe, output, resume, config, settings, **options):
     began with; where data lie and are kept, and how many images may be broken, belongs to the run,
     and may be given anew with --resume.
 
-    OUTPUT becomes the run folder: config.json, history.csv, tensorboard/, sample sheets in
-    samples/, generator.keras (the best so far by PSNR), generator-last.keras, and state/, its
-    checkpoints. Ctrl-C saves and stops. From there, or after a crash from the last checkpoint,
+    OUTPUT becomes the run folder: README.md, which says what is what, config.json, history.csv,
+    curves.png, tensorboard/, sample sheets in samples/ and as a film in samples.gif,
+    generator.keras (the best so far by PSNR), generator-last.keras, and state/, its checkpoints.
+    Ctrl-C saves and stops. From there, or after a crash from the last checkpoint,
     --resume goes on exactly: the weights in the end are those of a run that was never stopped.
 
     \b
@@ -166,7 +167,7 @@ def train(context, recipe, output, resume, config, settings, **options):
     import dataclasses
 
     from deblur_keras import recipes
-    from deblur_keras.cli import console
+    from deblur_keras.cli import console, epochs
 
     try:
         changes = feeding.changes(config, settings, options, _FIELDS)
@@ -222,9 +223,9 @@ def train(context, recipe, output, resume, config, settings, **options):
         )
         # The pass fails on the critic's gradients, harmlessly, and says so on every user's screen.
         tf.config.optimizer.set_experimental_options({"remapping": False})
-        verbose = 1 if console.console().is_terminal else 2
-        with console.shown_log():
-            path = runs.train(configured, output, verbose=verbose, resume=resume)
+        with console.shown_log(), console.progress("Training", total=None) as progress:
+            shown = [epochs.shown_on(progress)]
+            path = runs.train(configured, output, verbose=0, resume=resume, callbacks=shown)
     except KeyboardInterrupt:
         if not (output / "config.json").exists():
             raise

@@ -1,16 +1,17 @@
 """Trainers: ``keras.Model``s whose ``train_step`` is a paper's algorithm, and what runs them.
 
 Public names: `DeblurGAN`, `CycleGAN` and its `ImagePool`, `paper_adam`; the objectives
-`AdversarialObjective`, `LeastSquares`, `Minimax` and `WassersteinGP`; the callbacks `EpochBoard`,
-`HistoryFile`, `LinearDecay`, `SaveGenerator`, `SampleSheets`, `StopOnDivergence`, `TellMishaps` and
-`TrainingState`, with its `CheckpointError`. `devices` chooses where to train, and raises
-`DeviceError`.
+`AdversarialObjective`, `LeastSquares`, `Minimax` and `WassersteinGP`; the callbacks `AfterEpochs`,
+`EpochBoard`, `HistoryFile`, `LinearDecay`, `SaveGenerator`, `SampleSheets`, `StopOnDivergence`,
+`TellMishaps` and `TrainingState`, with its `CheckpointError`. `devices` chooses where to train, and
+raises `DeviceError`.
 """
 
 import importlib
 
 _NAMES = {
     "AdversarialObjective": "objectives",
+    "AfterEpochs": "watching",
     "CheckpointError": "checkpoints",
     "CycleGAN": "cyclegan",
     "DeblurGAN": "deblurgan",

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from deblur_keras import images, metrics, sheets
 from deblur_keras.datasets import mishaps
 from deblur_keras.trainers import updates
-from deblur_keras.trainers.writing import Attempts
+from deblur_keras.trainers.writing import Attempts, reason
 
 _SHOWN = 5  # names in a line
+_SHEETS = 50  # in TensorBoard's files
 
 _logger = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ class SampleSheets(keras.callbacks.Callback):
         samples: ``(blurred, sharp)`` arrays or tensors, each ``(N, H, W, 3)`` in [-1, 1]; None
             as sharp leaves that column out, for blurred pictures without a sharp partner.
         every: Generator updates between two sheets; one is also written after the last epoch.
+
+    Attributes:
+        latest: The latest sheet, uint8 ``(H, W, 3)``; None before there is one.
     """
 
     def __init__(self, directory, samples, every=500):
@@ -39,6 +44,7 @@ class SampleSheets(keras.callbacks.Callback):
         self.blurred = np.asarray(blurred)
         self.sharp = None if sharp is None else np.asarray(sharp)
         self.every = every
+        self.latest = None
         self._written = None
         self._attempts = Attempts()
 
@@ -77,7 +83,7 @@ class SampleSheets(keras.callbacks.Callback):
         captions = None
         if self.sharp is not None:
             captions = [[_psnr_caption(row[2], image) for image in row[:2]] + [""] for row in rows]
-        sheet = sheets.contact_sheet(rows, list(columns), captions)
+        self.latest = sheet = sheets.contact_sheet(rows, list(columns), captions)
         with self._attempts.at("A sample sheet"):
             images.write(self.directory / f"step-{self._written:07d}.png", sheet)
 
@@ -108,7 +114,8 @@ class HistoryFile(keras.callbacks.Callback):
         if self._rows is None:
             self._rows = [row for row in self._read() if int(row["epoch"]) < epoch]
         self._rows.append({"epoch": epoch, **(logs or {})})
-        names = sorted({name for row in self._rows for name in row} - {"epoch"})
+        filled = {name for row in self._rows for name, value in row.items() if value != ""}
+        names = sorted(filled - {"epoch"})
         table = io.StringIO()
         writer = csv.DictWriter(table, ["epoch", *names], restval="", lineterminator="\n")
         writer.writeheader()
@@ -133,10 +140,14 @@ class EpochBoard(keras.callbacks.TensorBoard):
 
     Args:
         directory: Folder to write to.
+        sheets: A `SampleSheets` that comes before it, whose latest sheet is written too, at most
+            about fifty times in all, since the files only grow.
     """
 
-    def __init__(self, directory):
+    def __init__(self, directory, sheets=None):
         super().__init__(str(directory), write_graph=False)
+        self._sheets = sheets
+        self._shown = None
         self._attempts = Attempts()
 
     def on_train_begin(self, logs=None):
@@ -163,6 +174,7 @@ class EpochBoard(keras.callbacks.TensorBoard):
         """Writes the epoch."""
         with self._attempt():
             super().on_epoch_end(epoch, logs)
+            self._write_sheet(epoch)
             for writer in self._writers.values():
                 writer.flush()
 
@@ -171,8 +183,43 @@ class EpochBoard(keras.callbacks.TensorBoard):
         with self._attempt():
             super().on_train_end(logs)
 
+    def _write_sheet(self, epoch):
+        sheet = self._sheets.latest if self._sheets is not None else None
+        last = epoch + 1 == self.params["epochs"]
+        due = last or epoch % math.ceil(self.params["epochs"] / _SHEETS) == 0
+        if sheet is not None and due and sheet is not self._shown:
+            self._shown = sheet
+            with self._train_writer.as_default():
+                tf.summary.image("samples", sheet[None], step=epoch)
+
     def _attempt(self):
         return self._attempts.at("The log for TensorBoard")
+
+
+class AfterEpochs(keras.callbacks.Callback):
+    """Makes things after each epoch that show how the training went, such as a plot.
+
+    Whatever goes wrong with one is told once, and does not stop the training.
+
+    Args:
+        makers: Dictionary from what is made, for messages, to functions without arguments.
+    """
+
+    def __init__(self, makers):
+        super().__init__()
+        self.makers = makers
+        self._failed = set()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Makes them."""
+        for what, make in self.makers.items():
+            try:
+                make()
+            except Exception as error:  # it is no part of the training
+                if what not in self._failed:
+                    why = reason(error)
+                    _logger.warning("%s could not be made: %s. The training goes on.", what, why)
+                self._failed.add(what)
 
 
 class TellMishaps(keras.callbacks.Callback):

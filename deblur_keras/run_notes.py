@@ -1,0 +1,111 @@
+"""The ``README.md`` of a run folder: what was run, how to go on with it, how to use it."""
+
+import math
+import shlex
+from pathlib import Path
+
+from deblur_keras import __version__, curves, images
+
+_FILES = (
+    ("generator.keras", "the best generator so far, by {by}"),
+    ("generator-last.keras", "the generator after the last epoch"),
+    ("blur_generator.keras", "the generator that blurs, of the same epoch as `generator.keras`"),
+    ("blur_generator-last.keras", "the generator that blurs, after the last epoch"),
+    ("history.csv", "losses, PSNR and learning rate of each epoch, the first being 0"),
+    ("curves.png", "the same, drawn"),
+    ("samples/", "the same few crops, restored as the training went on"),
+    ("samples.gif", "the same as a film"),
+    ("tensorboard/", "the same for TensorBoard"),
+    ("config.json", "all settings, which `--resume` reads"),
+    ("state/", "checkpoints: both networks, both optimizers, random states, the place in the run"),
+)
+
+
+def write(config, directory, counts):
+    """Writes the notes of a run as they are now.
+
+    Args:
+        config: A `runs.RunConfig`.
+        directory: The run folder, which is read for how far the run is.
+        counts: Dictionary from kinds of images to how many there are.
+
+    Returns:
+        The path, a `pathlib.Path`.
+
+    Raises:
+        OSError: If a file cannot be read or written.
+    """
+    directory = Path(directory)
+    return images.write_bytes(directory / "README.md", _text(config, directory, counts).encode())
+
+
+def _text(config, directory, counts):
+    recipe, sources = config.recipe, config.sources
+    path = directory.resolve()
+    history = directory / "history.csv"
+    columns = curves.read(history) if history.is_file() else {"epoch": []}
+    lines = [f"# {recipe.name}: {recipe.title}", "", _progress(config, columns), ""]
+    lines += ["## What was run", "", *_table(config, counts), ""]
+    commands = [
+        f"deblur-keras train --resume -o {_quoted(path)}",
+        f"deblur-keras deblur photo.jpg --model {_quoted(path / 'generator.keras')}",
+    ]
+    if pairs := sources.validation or sources.data:
+        commands.append(
+            f"deblur-keras evaluate {_quoted(path / 'generator.keras')} --data {_quoted(pairs)}"
+        )
+    commands.append(f"tensorboard --logdir {_quoted(path / 'tensorboard')}")
+    epochs = max((int(epoch) + 1 for epoch in columns["epoch"]), default=0)
+    if epochs >= recipe.epochs:
+        commands[0] += f" --epochs {2 * recipe.epochs}  # it has finished; this makes it longer"
+    else:
+        commands[0] += "  # goes on exactly where the last checkpoint is"
+    lines += ["## How to go on, and how to use it", "", "```bash", *commands, "```", ""]
+    by = "its PSNR" if curves.best(columns) or recipe.trainer != "CycleGAN" else "age: the latest"
+    shown = [(name, what) for name, what in _FILES if (directory / name).exists()]
+    lines += ["## What is what", ""]
+    lines += [f"- `{name}`: {what.format(by=by)}" for name, what in shown]
+    return "\n".join([*lines, ""])
+
+
+def _progress(config, columns):
+    done = max((int(epoch) + 1 for epoch in columns["epoch"]), default=0)
+    said = f"{done} of {config.recipe.epochs} epochs are done."
+    if found := curves.best(columns):
+        epoch, psnr, blurred = found
+        where = "on the validation pairs" if "val_psnr" in columns else "on the training crops"
+        said += f" The best PSNR so far is **{psnr:.2f} dB** {where}, in epoch {epoch}"
+        if math.isfinite(blurred):
+            said += f"; the blurred input's own is {blurred:.2f} dB"
+        said += "."
+    return said
+
+
+def _table(config, counts):
+    """Lists what was run, a line each."""
+    recipe, sources = config.recipe, config.sources
+    rows = [("recipe", f"{recipe.name} ({recipe.authors})")]
+    for name in ("data", "photographs", "blurred", "validation"):
+        if value := getattr(sources, name):
+            rows.append((name, f"`{value}`"))
+    known = {"pairs": "pairs", "sharp": "sharp photographs", "blurred": "blurred photographs"}
+    told = [f"{counts[name]} {what}" for name, what in known.items() if counts.get(name)]
+    rows += [
+        ("images", ", ".join(told) or "none"),
+        ("generator", recipe.generator.kind),
+        ("loss", recipe.objective()),
+        ("crops", f"{recipe.crop}x{recipe.crop} px, {recipe.batch} an update"),
+        ("epochs", f"{recipe.epochs}, learning rate {recipe.learning_rate:g} at first"),
+        ("seed", str(config.seed)),
+        ("version", f"deblur_keras {__version__}"),
+    ]
+    own = [
+        f"{name}={value}" for name, value, source in recipe.rows() if source.kind == "set by you"
+    ]
+    if own:
+        rows.insert(1, ("changed", ", ".join(f"`{entry}`" for entry in own)))
+    return [f"- {name}: {value}" for name, value in rows]
+
+
+def _quoted(path):
+    return shlex.quote(str(path))

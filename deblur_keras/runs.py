@@ -37,7 +37,7 @@ _MAY_CHANGE = (
 # Fields of recipes that have an option of their own; the others are changed by --set.
 _OPTIONS = (
     *("batch", "crop", "scale", "crops_per_image", "rotation", "grid", "highlights"),
-    *("shot_noise", "read_noise", "jpeg", "epochs", "learning_rate"),
+    *("shot_noise", "read_noise", "jpeg", "epochs", "learning_rate", "precision"),
 )
 
 _logger = logging.getLogger(__name__)
@@ -195,6 +195,7 @@ def _train(config, directory, verbose, resume, callbacks):
                     trainers.LinearDecay(
                         recipe.learning_rate, constant, max(recipe.epochs - constant, 1)
                     ),
+                    trainers.WarmUp(recipe.warmup_epochs or 0),
                     # Before anything is saved.
                     trainers.StopOnDivergence(config.max_bad_steps, config.critic_limit),
                     saver,

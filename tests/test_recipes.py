@@ -354,3 +354,37 @@ def test_show_prints_toml_that_train_takes():
     assert tomllib.loads(result.output) == recipes.get("cyclegan").values()
     wrong = call("show", "cycelgan")
     assert wrong.exit_code == 2 and "Did you mean 'cyclegan'?" in wrong.output
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("deblurgan", {"precision": "float16"}, "one of float32, mixed_bfloat16, mixed_float16"),
+        ("deblurgan", {"ema": 1}, "ema must be a finite number of at least 0 and below 1"),
+        ("deblurgan", {"clip_norm": -1}, "clip_norm must be a finite number of at least 0"),
+        ("deblurgan", {"accumulate": 2}, "at most batch; received accumulate = 2 and batch = 1"),
+        ("deblurgan", {"warmup_epochs": 1, "content_weight": 0}, "by the content loss alone"),
+        ("cyclegan", {"warmup_epochs": 1}, "'cyclegan' has no warmup_epochs: without pairs"),
+        ("cyclegan", {"accumulate": 2}, "'cyclegan' has no accumulate: its image pools"),
+    ],
+)
+def test_wrong_ways_to_compute_are_explained(name, changes, message):
+    with pytest.raises(recipes.RecipeError, match=message):
+        recipes.get(name).override(changes)
+
+
+@pytest.mark.parametrize("name", ["deblurgan", "cyclegan"])
+def test_how_a_recipe_is_computed_reaches_the_trainer(name):
+    changes = {
+        **{"precision": "mixed_bfloat16", "ema": 0.99, "clip_norm": 1, "batch": 4},
+        **{"generator": {"filters": 4, "blocks": 1}, "critic": {"filters": 4}},
+    }
+    if name == "deblurgan":
+        changes |= {"accumulate": 2, "content": "mse"}
+    made = recipes.get(name).override(changes).build()
+    assert "bfloat16" in {layer.compute_dtype for layer in made.generator.layers}
+    assert keras.config.dtype_policy().name == "float32"
+    assert made.clip_norm == 1.0
+    averages = made.averages.values() if name == "cyclegan" else [made.average]
+    assert {average.decay for average in averages} == {0.99}
+    assert name == "cyclegan" or made.accumulate == 2

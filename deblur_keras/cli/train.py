@@ -9,7 +9,7 @@ from deblur_keras.cli import feeding
 from deblur_keras.cli.pairs import Source
 
 # Besides those that `data show` has too: options that are fields of the recipe, by the same name.
-_FIELDS = ("epochs", "learning_rate")
+_FIELDS = ("epochs", "learning_rate", "precision")
 _SOURCES = ("data", "photographs", "blurred", "validation", "blur")
 _OTHERS = (
     *("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad"),
@@ -94,6 +94,13 @@ class _Devices(click.ParamType):
     "--learning-rate",
     type=click.FloatRange(0, min_open=True),
     help="Of both Adam optimizers.  [default: the recipe's]",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(("float32", "mixed_bfloat16", "mixed_float16")),
+    help="What the networks compute in; their weights, the norms, losses and what is saved are "
+    "float32 in any case. bfloat16 is quicker on recent processors and GPUs, float16 on older GPUs."
+    "  [default: the recipe's]",
 )
 @click.option(
     "--vgg",

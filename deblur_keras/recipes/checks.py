@@ -149,6 +149,7 @@ def _span(off, least, most, whole=False):
 
 # How a field is converted, what it must be, and how that is said. SSIM needs crops of 11 pixels,
 # and the networks' reflections and strides a little more.
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 FIELDS = {
     "adversarial_weight": _number(0),
     "content_weight": _number(0),
@@ -167,6 +168,15 @@ FIELDS = {
     "beta_2": _number(0, most=1, below=True),
     "epsilon": _number(0, above=True),
     "epochs": _whole(1),
+    "warmup_epochs": _whole(0),
+    "precision": (
+        str,
+        lambda value: value in PRECISIONS,
+        f"one of {', '.join(PRECISIONS)}",
+    ),
+    "accumulate": _whole(1),
+    "ema": _number(0, most=1, below=True),
+    "clip_norm": _number(0),
     "constant_share": _number(0, most=1),
     "batch": _whole(1),
     "crop": _whole(16),

@@ -87,6 +87,18 @@ _CAMERA = {
     "jpeg": chosen(0, _OFF),
 }
 
+# How a recipe is computed; the papers' results need none of it.
+_SHARED = {
+    "precision": chosen("float32", "not stated; float32 was the rule"),
+    "ema": chosen(0.0, "none is mentioned"),
+    "clip_norm": chosen(0.0, "none is mentioned"),
+}
+_TRAINING = {
+    **_SHARED,
+    "warmup_epochs": chosen(0, "none are mentioned"),
+    "accumulate": chosen(1, "the whole batch at once; more parts save memory"),
+}
+
 _DEBLURGAN_GENERATOR = {
     "filters": code(64, "ngf 64"),
     "blocks": paper(9, "section 3.2: 'nine residual blocks'"),
@@ -143,6 +155,7 @@ DEBLURGAN = recipe(
     crops_per_image=_ONE_CROP,
     synthetic_to_real=paper((2, 1), "section 5: DeblurGAN-Comb"),
     **_CAMERA,
+    **_TRAINING,
     reported=(
         Reported(
             "GoPro",
@@ -238,6 +251,7 @@ SHARINGAN = recipe(
     crops_per_image=_ONE_CROP,
     synthetic_to_real=_MIX,
     **_CAMERA,
+    **_TRAINING,
     reported=(
         Reported(
             "300 images of its own",
@@ -318,6 +332,7 @@ DEBLURGAN_LIGHT = recipe(
     crops_per_image=_ONE_CROP,
     synthetic_to_real=_MIX,
     **_CAMERA,
+    **_TRAINING,
     reported=(
         Reported(
             "216 images",
@@ -387,6 +402,7 @@ CYCLEGAN = recipe(
     crop=paper(256, "section II.A.1"),
     scale=chosen(1.0, "the paper's photographs have 256x256 pixels; for GoPro 0.5 suits"),
     crops_per_image=_ONE_CROP,
+    **_SHARED,
     reported=(
         Reported(
             "216 images",
@@ -467,6 +483,7 @@ DENSE_DEBLURGAN = recipe(
     crops_per_image=_ONE_CROP,
     synthetic_to_real=_MIX,
     **_CAMERA,
+    **_TRAINING,
     reported=(
         Reported("GoPro", psnr=27.19, ssim=0.82, note="Table 1; which SSIM and size is not stated"),
         Reported("GoPro, DeblurGAN", psnr=26.38, ssim=0.73, note="Table 1, for comparison"),
@@ -539,6 +556,7 @@ DEBLURGAN_BCE = recipe(
     crops_per_image=_ONE_CROP,
     synthetic_to_real=_MIX,
     **_CAMERA,
+    **_TRAINING,
     reported=(
         Reported(
             "GoPro",

@@ -84,6 +84,13 @@ class Recipe:
         epsilon: Adam's epsilon.
         epochs: Passes over the data.
         constant_share: Share of the epochs before the learning rate falls linearly to zero.
+        warmup_epochs: Epochs at the beginning in which the generator learns by the content loss
+            alone, and the critic rests.
+        precision: What the networks compute in, one of `checks.PRECISIONS`.
+        accumulate: Parts of a batch that are worked on one after the other, to save memory.
+        ema: Decay of a moving average of the generator's weights, which is then what is kept; 0 for
+            none.
+        clip_norm: Largest norm of a network's gradient; 0 for any.
         batch: Crops an update.
         crop: Side of the crops in pixels.
         scale: Factor by which real photographs are reduced first.
@@ -134,10 +141,15 @@ class Recipe:
     data: str
     reported: tuple
     notes: tuple
+    precision: str
+    ema: float
+    clip_norm: float
     content: Part | None = None
     content_weight: float | None = None
     total_variation: float | None = None
     critic_steps: int | None = None
+    warmup_epochs: int | None = None
+    accumulate: int | None = None
     cycle_weight: float | None = None
     identity_weight: float | None = None
     pool_size: int | None = None
@@ -177,6 +189,10 @@ class Recipe:
         """
         fields, sources = {}, dict(self.sources)
         for name, value in changes.items():
+            if name in _NOT_OF_CYCLEGAN and getattr(self, name) is None:
+                raise checks.RecipeError(
+                    f"The recipe {self.name!r} has no {name}: {_NOT_OF_CYCLEGAN[name]}."
+                )
             checks.check_known(name, self.settable(), f"field of the recipe {self.name!r}")
             before = getattr(self, name)
             if isinstance(before, Part):
@@ -187,12 +203,27 @@ class Recipe:
                 if fields[name] != before:
                     sources[name] = Source(GIVEN, f"was {before!r}")
         settled = self._settled(fields, sources)
+        settled._check_schedule()
         if settled.rotation and settled.grid > 1:
             raise checks.RecipeError(
                 f"rotation and grid exclude each other: set rotation = 0 or grid = 1; received "
                 f"{settled.rotation:g} and {settled.grid}."
             )
         return settled
+
+    def _check_schedule(self):
+        """Raises RecipeError if parts of a batch would be empty, or warming up all there is."""
+        if self.accumulate and self.accumulate > self.batch:
+            raise checks.RecipeError(
+                f"accumulate divides a batch into parts, so that it is at most batch; received "
+                f"accumulate = {self.accumulate} and batch = {self.batch}."
+            )
+        if not self.warmup_epochs:
+            return
+        if not self.content_weight:
+            raise checks.RecipeError(
+                "warmup_epochs train by the content loss alone; received content_weight = 0."
+            )
 
     def _settled(self, fields, sources):
         """Makes the recipe with these fields, and brings along what follows from them."""
@@ -267,10 +298,28 @@ class Recipe:
             >>> trainer.generator.name
             'resnet_generator'
         """
+        from deblur_keras.trainers import precision
+
+        with precision.networks_in(self.precision):
+            trainer = self._trainer(seed)
+        weights = {name: getattr(self, name) for name in _WEIGHTS}
+        weights = {name: value for name, value in weights.items() if value is not None}
+        if self.content:
+            weights["content"] = self._content_loss(vgg)
+        trainer.compile(
+            self._optimizer(),
+            self._optimizer(),
+            adversarial=self.adversarial.builder()(**self.adversarial.options),
+            ema_decay=self.ema,
+            **weights,
+        )
+        return trainer
+
+    def _trainer(self, seed):
         from deblur_keras import trainers
 
         if self.trainer == "CycleGAN":
-            trainer = trainers.CycleGAN(
+            return trainers.CycleGAN(
                 self._network(self.generator, name="deblur_generator"),
                 self._network(self.generator, name="blur_generator"),
                 self._network(self.critic, name="sharp_critic"),
@@ -278,27 +327,9 @@ class Recipe:
                 pool_size=self.pool_size,
                 seed=seed,
             )
-            weights = {
-                "cycle_weight": self.cycle_weight,
-                "identity_weight": self.identity_weight,
-            }
-        else:
-            trainer = trainers.DeblurGAN(
-                self._network(self.generator), self._network(self.critic), seed=seed
-            )
-            weights = {
-                "content": self._content_loss(vgg),
-                "content_weight": self.content_weight,
-                "critic_steps": self.critic_steps,
-            }
-        trainer.compile(
-            self._optimizer(),
-            self._optimizer(),
-            adversarial=self.adversarial.builder()(**self.adversarial.options),
-            adversarial_weight=self.adversarial_weight,
-            **weights,
+        return trainers.DeblurGAN(
+            self._network(self.generator), self._network(self.critic), seed=seed
         )
-        return trainer
 
     def objective(self):
         """Names the adversarial objective and the loss beside it: ``"wgan-gp + perceptual"``."""
@@ -352,6 +383,16 @@ def flat(values):
     return result
 
 
+# What the trainers call by the same name.
+_WEIGHTS = (
+    *("adversarial_weight", "content_weight", "critic_steps", "accumulate", "clip_norm"),
+    *("cycle_weight", "identity_weight"),
+)
+_NOT_OF_CYCLEGAN = {
+    "warmup_epochs": "without pairs there is no content loss to warm up by",
+    "accumulate": "its image pools are filled by one batch after the other; set batch = 1, which "
+    "needs the least memory, or a smaller crop",
+}
 _SETTABLE = ("generator", "critic", "adversarial", "content", *checks.FIELDS)
 _OF_ONE_SIZE = ("dense-head",)  # a dense layer fits images of one size alone
 

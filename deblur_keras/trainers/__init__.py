@@ -3,8 +3,8 @@
 Public names: `DeblurGAN`, `CycleGAN` and its `ImagePool`, `paper_adam`; the objectives
 `AdversarialObjective`, `LeastSquares`, `Minimax` and `WassersteinGP`; the callbacks `AfterEpochs`,
 `EpochBoard`, `HistoryFile`, `LinearDecay`, `SaveGenerator`, `SampleSheets`, `StopOnDivergence`,
-`TellMishaps` and `TrainingState`, with its `CheckpointError`. `devices` chooses where to train, and
-raises `DeviceError`.
+`TellMishaps`, `WarmUp` and `TrainingState`, with its `CheckpointError`; the `MovingAverage` of
+weights. `devices` chooses where to train, and raises `DeviceError`.
 """
 
 import importlib
@@ -21,26 +21,32 @@ _NAMES = {
     "ImagePool": "image_pool",
     "LeastSquares": "objectives",
     "LinearDecay": "callbacks",
+    "MovingAverage": "ema",
     "Minimax": "objectives",
     "SampleSheets": "watching",
     "SaveGenerator": "callbacks",
     "StopOnDivergence": "divergence",
     "TellMishaps": "watching",
     "TrainingState": "state",
+    "WarmUp": "warmup",
     "WassersteinGP": "objectives",
     "paper_adam": "deblurgan",
 }
 _MODULES = (
+    "accumulation",
     "callbacks",
     "checkpoints",
     "cyclegan",
     "deblurgan",
     "devices",
     "divergence",
+    "ema",
     "image_pool",
     "objectives",
+    "precision",
     "state",
     "updates",
+    "warmup",
     "watching",
 )
 

@@ -76,8 +76,10 @@ class SaveGenerator(keras.callbacks.Callback):
     """Saves the generator alone after each epoch: ``generator.keras`` (best) and the last one.
 
     ``generator.keras`` has the highest ``monitor`` so far, ``generator-last.keras`` is the latest.
-    Both are written whole or not at all. Of a `CycleGAN` this is the generator that deblurs; the
-    one that blurs lies beside it, as ``blur_generator.keras`` and ``blur_generator-last.keras``.
+    Both are written whole or not at all, in float32 whatever the training computes in, and of a
+    generator with a moving average it is the average that is written. Of a `CycleGAN` this is the
+    generator that deblurs; the one that blurs lies beside it, as ``blur_generator.keras`` and
+    ``blur_generator-last.keras``.
 
     Args:
         directory: Folder to write to.
@@ -152,11 +154,10 @@ class SaveGenerator(keras.callbacks.Callback):
         Raises:
             FloatingPointError: If a weight is not finite.
         """
-        networks = {name: self.model.generator}
-        if hasattr(self.model, "blur_generator"):
-            networks[f"blur_{name}"] = self.model.blur_generator
-        members = {network.name: network.variables for network in networks.values()}
+        kept = self.model.kept()
+        members = {network.name: network.variables for network in kept.values()}
         updates.check_finite(members, f"what {self.directory} has is kept")
-        for file, network in networks.items():
+        for generator, network in kept.items():
+            file = name.replace("generator", generator, 1)
             with images.atomic_path(self.directory / file) as temporary:
                 network.save(temporary, overwrite=True)

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from deblur_keras import losses, metrics
-from deblur_keras.trainers import objectives, shares, updates, vigil
+from deblur_keras.trainers import ema, objectives, precision, shares, updates, vigil
 from deblur_keras.trainers.deblurgan import paper_adam
 from deblur_keras.trainers.image_pool import ImagePool
 from deblur_keras.trainers.replicated import Replicated
@@ -95,7 +95,7 @@ class CycleGAN(Replicated):
         Returns:
             A dict of trackable objects. Available once compiled.
         """
-        return {
+        parts = {
             "deblur_generator": self.deblur_generator,
             "blur_generator": self.blur_generator,
             "sharp_critic": self.sharp_critic,
@@ -104,6 +104,15 @@ class CycleGAN(Replicated):
             "critic_optimizer": self.critic_optimizer,
             "sharp_pool": self.sharp_pool,
             "blurred_pool": self.blurred_pool,
+        }
+        return parts | {f"{name}_average": average for name, average in self.averages.items()}
+
+    def kept(self):
+        """Returns the generators to save, by the names of their files; see `ema.kept`."""
+        averages = self.averages
+        return {
+            "generator": ema.kept(self.deblur_generator, averages.get("deblur_generator")),
+            "blur_generator": ema.kept(self.blur_generator, averages.get("blur_generator")),
         }
 
     def compile(
@@ -114,6 +123,8 @@ class CycleGAN(Replicated):
         adversarial_weight=1.0,
         cycle_weight=10.0,
         identity_weight=5.0,
+        ema_decay=0.0,
+        clip_norm=0.0,
         jit_compile=False,
         **kwargs,
     ):
@@ -130,6 +141,10 @@ class CycleGAN(Replicated):
                 blurring a blurred one, are to change nothing. It keeps the colours, which the other
                 losses leave free. 5 in the CycleGAN authors' code (half the cycle weight); 0, as in
                 the deblurring paper, saves two of six passes through a generator.
+            ema_decay: Decay of a moving average of both generators' weights, such as 0.999, which
+                is then what is validated and kept; 0 for none. See `ema.MovingAverage`.
+            clip_norm: Largest norm of the gradient of both generators, or of both critics; 0 for
+                any.
             jit_compile: Whether to compile the step with XLA; only without pools.
             **kwargs: ``run_eagerly`` and the like, as in ``keras.Model.compile``.
 
@@ -141,6 +156,8 @@ class CycleGAN(Replicated):
         Note:
             One Adam over two networks does what one each would do, so two optimizers are enough.
         """
+        if clip_norm < 0:
+            raise ValueError(f"clip_norm must not be negative; received {clip_norm!r}.")
         for label, weight in (
             ("adversarial", adversarial_weight),
             ("cycle", cycle_weight),
@@ -161,8 +178,14 @@ class CycleGAN(Replicated):
         super().compile(
             optimizer=generator_optimizer or paper_adam(2e-4), jit_compile=jit_compile, **kwargs
         )
+        generators = (self.deblur_generator, self.blur_generator)
+        networks = (*generators, self.sharp_critic, self.blurred_critic)
+        # Keras scales the loss of float16 for the one optimizer that it knows, and by its own type.
+        self.optimizer = precision.scaled(self.optimizer, *networks)
         self.generator_optimizer = self.optimizer
         self.critic_optimizer = critic_optimizer or paper_adam(2e-4)
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            self.critic_optimizer = precision.scaling(self.critic_optimizer)
         # Built now, so that a checkpoint has something to restore into before the first step.
         self.generator_optimizer.build(self._generator_variables())
         self.critic_optimizer.build(self._critic_variables())
@@ -173,7 +196,10 @@ class CycleGAN(Replicated):
         self.adversarial_weight = adversarial_weight
         self.cycle_weight = cycle_weight
         self.identity_weight = identity_weight
+        self.clip_norm = clip_norm
         self.vigil = vigil.Vigil()
+        names = ("deblur_generator", "blur_generator") if ema_decay else ()
+        self.averages = {name: ema.MovingAverage(getattr(self, name), ema_decay) for name in names}
 
         names = ["generator_loss", "critic_loss", "adversarial_loss", "cycle_loss"]
         names += ["identity_loss"] if identity_weight else []
@@ -190,7 +216,9 @@ class CycleGAN(Replicated):
         return [*trackers, self.blurred_tracker]
 
     def call(self, inputs, training=False):
-        """Deblurs images, ``(B, H, W, 3)`` in [-1, 1]."""
+        """Deblurs images, ``(B, H, W, 3)`` in [-1, 1]; by the average, if there is one."""
+        if self.averages and not training:
+            return self.averages["deblur_generator"](inputs)
         return self.deblur_generator(inputs, training=training)
 
     @updates.finite_logs
@@ -233,8 +261,10 @@ class CycleGAN(Replicated):
             scaled = updates.scaled_for(self.generator_optimizer, loss, share)
         updates.descend(
             *(self.generator_optimizer, tape, scaled, self._generator_variables()),
-            *(share.mean(loss), self.vigil, "generator"),
+            *(share.mean(loss), self.vigil, "generator", self.clip_norm),
         )
+        for average in self.averages.values():
+            average.update()
 
         self._track("generator_loss", loss, share)
         self._track("adversarial_loss", adversarial, share)
@@ -260,7 +290,7 @@ class CycleGAN(Replicated):
             scaled = updates.scaled_for(self.critic_optimizer, loss, share)
         updates.descend(
             *(self.critic_optimizer, tape, scaled, self._critic_variables()),
-            *(share.mean(loss), self.vigil, "critic"),
+            *(share.mean(loss), self.vigil, "critic", self.clip_norm),
         )
         self._track("critic_loss", loss, share)
         self._track("sharp_critic_loss", of_sharp, share)
@@ -293,7 +323,7 @@ class CycleGAN(Replicated):
         """
         blurred, sharp, _ = keras.utils.unpack_x_y_sample_weight(data)
         share = shares.share_of(sharp)
-        deblurred = share.own(self.deblur_generator(share.filled(blurred), training=False))
+        deblurred = share.own(self(share.filled(blurred)))
         for tracker in self.quality_trackers.values():
             tracker.update_state(sharp, deblurred)
         self.blurred_tracker.update_state(sharp, blurred)

@@ -4,11 +4,20 @@ import keras
 import tensorflow as tf
 
 from deblur_keras import losses, metrics
-from deblur_keras.trainers import objectives, shares, updates, vigil
+from deblur_keras.trainers import (
+    accumulation,
+    ema,
+    objectives,
+    precision,
+    shares,
+    updates,
+    vigil,
+    warmup,
+)
 from deblur_keras.trainers.replicated import Replicated
 
 
-class DeblurGAN(Replicated):
+class DeblurGAN(warmup.WarmsUp, Replicated):
     """Trains a generator to restore blurred photographs, against a critic (WGAN-GP by default).
 
     ``generator_loss = adversarial_weight * adversarial_loss + content_weight * content_loss``. The
@@ -52,12 +61,17 @@ class DeblurGAN(Replicated):
         Returns:
             A dict of trackable objects. Available once compiled.
         """
-        return {
+        parts = {
             "generator": self.generator,
             "critic": self.critic,
             "generator_optimizer": self.generator_optimizer,
             "critic_optimizer": self.critic_optimizer,
         }
+        return parts | ({"generator_average": self.average} if self.average else {})
+
+    def kept(self):
+        """Returns the generators to save, by the names of their files; see `ema.kept`."""
+        return {"generator": ema.kept(self.generator, self.average)}
 
     def compile(
         self,
@@ -68,6 +82,9 @@ class DeblurGAN(Replicated):
         content_weight=100.0,
         adversarial_weight=1.0,
         critic_steps=5,
+        accumulate=1,
+        ema_decay=0.0,
+        clip_norm=0.0,
         jit_compile=False,
         **kwargs,
     ):
@@ -84,6 +101,11 @@ class DeblurGAN(Replicated):
             content_weight: Factor of the content loss; 100 in the paper.
             adversarial_weight: Factor of the adversarial loss; 1 in the paper.
             critic_steps: Critic updates before each generator update; 5 in the paper.
+            accumulate: Parts of the batch that are worked on one after the other, to save memory.
+                Every update still sees the whole batch; see `accumulation`.
+            ema_decay: Decay of a moving average of the generator's weights, such as 0.999, which is
+                then what is validated and kept; 0 for none. See `ema.MovingAverage`.
+            clip_norm: Largest norm of the gradient of either network; 0 for any.
             jit_compile: Whether to compile the step with XLA.
             **kwargs: ``run_eagerly`` and the like, as in ``keras.Model.compile``.
 
@@ -92,8 +114,11 @@ class DeblurGAN(Replicated):
                 optimizer is given twice, the critic's last activation does not suit the objective
                 (a sigmoid under ``"wgan-gp"``), or several devices cannot do it; see `Replicated`.
         """
-        if critic_steps < 1:
-            raise ValueError(f"critic_steps must be at least 1; received {critic_steps!r}.")
+        for label, count in (("critic_steps", critic_steps), ("accumulate", accumulate)):
+            if count < 1:
+                raise ValueError(f"{label} must be at least 1; received {count!r}.")
+        if clip_norm < 0:
+            raise ValueError(f"clip_norm must not be negative; received {clip_norm!r}.")
         for label, weight in (("content", content_weight), ("adversarial", adversarial_weight)):
             if weight < 0:
                 raise ValueError(f"{label}_weight must not be negative; received {weight!r}.")
@@ -105,12 +130,13 @@ class DeblurGAN(Replicated):
         super().compile(
             optimizer=generator_optimizer or paper_adam(), jit_compile=jit_compile, **kwargs
         )
+        networks = (self.generator, self.critic)
+        # Keras scales the loss of float16 for the one optimizer that it knows, and by its own type.
+        self.optimizer = precision.scaled(self.optimizer, *networks)
         self.generator_optimizer = self.optimizer
         self.critic_optimizer = keras.optimizers.get(critic_optimizer or paper_adam())
-        # Keras scales the loss of float16 for the one optimizer that it knows.
-        scaling = keras.optimizers.LossScaleOptimizer
-        if isinstance(self.optimizer, scaling) and not isinstance(self.critic_optimizer, scaling):
-            self.critic_optimizer = scaling(self.critic_optimizer)
+        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            self.critic_optimizer = precision.scaling(self.critic_optimizer)
         # Built now, so that a checkpoint has something to restore into before the first step.
         self.generator_optimizer.build(self.generator.trainable_variables)
         self.critic_optimizer.build(self.critic.trainable_variables)
@@ -120,7 +146,10 @@ class DeblurGAN(Replicated):
         self.content_weight = content_weight
         self.adversarial_weight = adversarial_weight
         self.critic_steps = critic_steps
+        self.accumulate = accumulate
+        self.clip_norm = clip_norm
         self.vigil = vigil.Vigil()
+        self.average = ema.MovingAverage(self.generator, ema_decay) if ema_decay else None
 
         self.loss_trackers = {
             name: keras.metrics.Mean(name)
@@ -142,7 +171,9 @@ class DeblurGAN(Replicated):
         return [*trackers, self.blurred_tracker]
 
     def call(self, inputs, training=False):
-        """Restores blurred images, ``(B, H, W, 3)`` in [-1, 1]."""
+        """Restores blurred images, ``(B, H, W, 3)`` in [-1, 1]; by the average, if there is one."""
+        if self.average and not training:
+            return self.average(inputs)
         return self.generator(inputs, training=training)
 
     @updates.finite_logs
@@ -161,41 +192,123 @@ class DeblurGAN(Replicated):
         blurred, sharp = _unpack(data)
         share = shares.share_of(sharp)
         blurred, sharp = share.filled(blurred), share.filled(sharp)
-        with tf.GradientTape() as tape:
-            restored = self.generator(blurred, training=True)
-            with tape.stop_recording():
-                for _ in range(self.critic_steps):
-                    self._update_critic(sharp, restored, share)
-            adversarial_loss = self.adversarial.generator_loss(self.critic(restored, training=True))
-            content_loss = self.content(sharp, restored)
-            loss = self.adversarial_weight * adversarial_loss + self.content_weight * content_loss
-            scaled = updates.scaled_for(self.generator_optimizer, loss, share)
-        updates.descend(
-            *(self.generator_optimizer, tape, scaled, self.generator.trainable_variables),
-            *(share.mean(loss), self.vigil, "generator"),
-        )
-
-        self.loss_trackers["generator_loss"].update_state(share.own(loss))
-        self.loss_trackers["adversarial_loss"].update_state(share.own(adversarial_loss))
-        self.loss_trackers["content_loss"].update_state(share.own(content_loss))
+        if self.accumulate > 1:
+            restored, values = self._step_in_parts(blurred, sharp, share)
+        else:
+            with tf.GradientTape() as tape:
+                restored = self.generator(blurred, training=True)
+                with tape.stop_recording():
+                    for _ in range(self.critic_steps):
+                        self._update_critic(sharp, restored, share)
+                values = self._generator_losses(sharp, restored)
+                scaled = updates.scaled_for(self.generator_optimizer, values[0], share)
+            self._update_generator(tape, scaled, values[0], share)
+        names = ("generator_loss", "adversarial_loss", "content_loss")
+        self._track(dict(zip(names, values, strict=True)), share)
         self._track_quality(share.own(blurred), share.own(sharp), share.own(restored))
         return self.get_metrics_result()
 
-    def _update_critic(self, sharp, restored, share):
-        alpha = share.part(objectives.draw_alpha(share.total, self.seed_generator))
-        with tf.GradientTape() as tape:
-            difference = self.adversarial.critic_loss(
-                self.critic(sharp, training=True), self.critic(restored, training=True)
+    @updates.finite_logs
+    def warm_up_step(self, data):
+        """Updates the generator by the content loss alone; see `WarmUp`.
+
+        Args:
+            data: ``(blurred, sharp)``, each ``(B, H, W, 3)`` in [-1, 1].
+
+        Returns:
+            The logged averages by name, without those of the critic.
+        """
+        blurred, sharp = _unpack(data)
+        share = shares.share_of(sharp)
+        blurred, sharp = share.filled(blurred), share.filled(sharp)
+
+        def content(blurred, sharp):
+            restored = self.generator(blurred, training=True)
+            content_loss = self.content(sharp, restored)
+            return self.content_weight * content_loss, content_loss, restored
+
+        if self.accumulate > 1:
+            tape, (loss, content_loss, restored) = self._generator_in_parts(
+                content, blurred, sharp, share
             )
-            penalty = self.adversarial.penalty(self.critic, sharp, restored, alpha)
-            loss = difference + penalty
-            scaled = updates.scaled_for(self.critic_optimizer, loss, share)
-        updates.descend(
-            *(self.critic_optimizer, tape, scaled, self.critic.trainable_variables),
-            *(share.mean(loss), self.vigil, "critic"),
+            scaled = None
+        else:
+            with tf.GradientTape() as tape:
+                loss, content_loss, restored = content(blurred, sharp)
+                scaled = updates.scaled_for(self.generator_optimizer, loss, share)
+        self._update_generator(tape, scaled, loss, share)
+        self._track({"generator_loss": loss, "content_loss": content_loss}, share)
+        self._track_quality(share.own(blurred), share.own(sharp), share.own(restored))
+        names = ("generator_loss", "content_loss", "blurred_psnr", *self.quality_trackers)
+        return {m.name: m.result() for m in self.metrics if m.name in names}
+
+    def _step_in_parts(self, blurred, sharp, share):
+        """Does what a step does, and keeps no more than a part's intermediate results."""
+        seeds = [v for v in self.generator.variables if v.name == "seed_generator_state"]
+        before = [tf.identity(seed.value) for seed in seeds]
+        restored = accumulation.mapped(
+            lambda part: self.generator(part, training=True), self.accumulate, blurred
         )
-        self.loss_trackers["critic_loss"].update_state(share.own(loss))
-        self.loss_trackers["gradient_penalty"].update_state(share.own(penalty))
+        for _ in range(self.critic_steps):
+            self._update_critic(sharp, restored, share)
+        # So that dropout draws the same again: the generator is judged by the images that the
+        # critic has seen.
+        for seed, value in zip(seeds, before, strict=True):
+            seed.assign(value)
+
+        def losses_of(blurred, sharp):
+            return self._generator_losses(sharp, self.generator(blurred, training=True))
+
+        tape, values = self._generator_in_parts(losses_of, blurred, sharp, share)
+        self._update_generator(tape, None, values[0], share)
+        return restored, values
+
+    def _generator_in_parts(self, losses_of, blurred, sharp, share):
+        return accumulation.gradients(
+            *(losses_of, 3, self.generator_optimizer, self.generator.trainable_variables),
+            *(self.accumulate, [blurred, sharp], share.weights()),
+        )
+
+    def _generator_losses(self, sharp, restored):
+        adversarial_loss = self.adversarial.generator_loss(self.critic(restored, training=True))
+        content_loss = self.content(sharp, restored)
+        loss = self.adversarial_weight * adversarial_loss + self.content_weight * content_loss
+        return loss, adversarial_loss, content_loss
+
+    def _update_generator(self, tape, scaled, loss, share):
+        updates.descend(
+            *(self.generator_optimizer, tape, scaled, self.generator.trainable_variables),
+            *(share.mean(loss), self.vigil, "generator", self.clip_norm),
+        )
+        if self.average:
+            self.average.update()
+
+    def _update_critic(self, sharp, restored, share):
+        alpha = objectives.draw_alpha(share.total, self.seed_generator)
+        alpha = share.part(self.adversarial.places(alpha))
+        optimizer, variables = self.critic_optimizer, self.critic.trainable_variables
+        if self.accumulate > 1:
+            tape, (loss, penalty) = accumulation.gradients(
+                *(self._critic_losses, 2, optimizer, variables),
+                *(self.accumulate, [sharp, restored, alpha], share.weights()),
+            )
+            scaled = None
+        else:
+            with tf.GradientTape() as tape:
+                loss, penalty = self._critic_losses(sharp, restored, alpha)
+                scaled = updates.scaled_for(optimizer, loss, share)
+        updates.descend(
+            *(optimizer, tape, scaled, variables),
+            *(share.mean(loss), self.vigil, "critic", self.clip_norm),
+        )
+        self._track({"critic_loss": loss, "gradient_penalty": penalty}, share)
+
+    def _critic_losses(self, sharp, restored, alpha):
+        difference = self.adversarial.critic_loss(
+            self.critic(sharp, training=True), self.critic(restored, training=True)
+        )
+        penalty = self.adversarial.penalty(self.critic, sharp, restored, alpha)
+        return difference + penalty, penalty
 
     def test_step(self, data):
         """Scores the restored images of one batch: content loss, PSNR and SSIM.
@@ -210,12 +323,16 @@ class DeblurGAN(Replicated):
         """
         blurred, sharp = _unpack(data)
         share = shares.share_of(sharp)
-        restored = share.own(self.generator(share.filled(blurred), training=False))
+        restored = share.own(self(share.filled(blurred)))
         self.loss_trackers["content_loss"].update_state(self.content(sharp, restored))
         self._track_quality(blurred, sharp, restored)
         trackers = [self.loss_trackers["content_loss"], *self.quality_trackers.values()]
         trackers.append(self.blurred_tracker)
         return {tracker.name: tracker.result() for tracker in trackers}
+
+    def _track(self, losses, share):
+        for name, values in losses.items():
+            self.loss_trackers[name].update_state(share.own(values))
 
     def _track_quality(self, blurred, sharp, restored):
         self.blurred_tracker.update_state(sharp, blurred)

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from deblur_keras import critics
+from deblur_keras.trainers import precision
 
 _logger = logging.getLogger(__name__)
 
@@ -58,6 +59,17 @@ class AdversarialObjective(abc.ABC):
         Returns:
             ``(B,)``.
         """
+
+    def places(self, alpha):
+        """Finds the alpha of each example of a batch, before the batch is gone through in parts.
+
+        Args:
+            alpha: ``(B, 1, 1, 1)``, as drawn.
+
+        Returns:
+            ``(B, 1, 1, 1)``, as `penalty` uses them.
+        """
+        return alpha
 
     def penalty(self, critic, sharp, restored, alpha):
         """Computes the weighted penalty on the critic; none unless a subclass has one.
@@ -144,18 +156,23 @@ class WassersteinGP(AdversarialObjective):
         """Computes ``-mean(D(restored))`` of each example."""
         return -_example_mean(restored_scores)
 
+    def places(self, alpha):
+        """Takes the first alpha for the whole batch, where the mode is ``"pixelwise"``."""
+        return tf.ones_like(alpha) * alpha[:1] if self.mode == "pixelwise" else alpha
+
     def penalty(self, critic, sharp, restored, alpha):
         """Computes ``weight * (|gradient| - 1)^2`` of each example."""
-        if self.mode == "pixelwise":
-            alpha = alpha[:1]
+        alpha = self.places(alpha)
+        lift = precision.lift(critic)
         between = tf.convert_to_tensor(alpha * sharp + (1.0 - alpha) * restored)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(between)
             scores = tf.cast(critic(between, training=True), tf.float32)
             if self.mode == "per_sample":
                 scores = _example_mean(scores)
+            scores *= lift
         # The target is a sum over examples: each example's gradient is its own.
-        gradient = tf.cast(tape.gradient(scores, between), tf.float32)
+        gradient = tf.cast(tape.gradient(scores, between), tf.float32) / lift
         axes = (1, 2, 3) if self.mode == "per_sample" else (3,)
         excess = tf.square(_norm(gradient, axes) - 1.0)
         return self.weight * _example_mean(excess)

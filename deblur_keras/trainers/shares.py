@@ -63,6 +63,17 @@ class Share:
         begin = tf.minimum(self.begin, self.total - 1)
         return values[begin : begin + tf.maximum(self.count, 1)]
 
+    def weights(self):
+        """Says what each loss counts in the mean over the whole batch.
+
+        Returns:
+            ``(max(count, 1),)``; the image of `filled` counts nothing.
+        """
+        each = tf.fill([self.count], 1.0 / tf.cast(self.total, tf.float32))
+        if self.certain:
+            return each
+        return tf.pad(each, [[0, tf.cast(self.count == 0, tf.int32)]])
+
     def mean(self, losses):
         """Computes what this replica adds to the mean over the whole batch.
 

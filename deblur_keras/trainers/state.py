@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from deblur_keras.trainers import checkpoints, interruption, updates, writing
+from deblur_keras.trainers.ema import MovingAverage
 from deblur_keras.trainers.image_pool import ImagePool
 
 _SHOWN = 3  # differences in an error
@@ -380,6 +381,8 @@ class TrainingState(keras.callbacks.Callback):
         for name, part in self._trainer.checkpoint_parts().items():
             if isinstance(part, ImagePool):
                 described[name] = [["size", part.size], ["seed", part.seed]]
+            elif isinstance(part, MovingAverage):
+                described[name] = [[v.name, list(v.shape)] for v in part.averages]
             elif isinstance(part, keras.Model | keras.optimizers.Optimizer):
                 described[name] = [[v.path, list(v.shape)] for v in part.variables]
         return described

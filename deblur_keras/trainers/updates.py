@@ -28,7 +28,7 @@ def scaled_for(optimizer, losses, share):
     return optimizer.scale_loss(share.mean(losses))
 
 
-def descend(optimizer, tape, scaled, variables, loss, vigil, role):
+def descend(optimizer, tape, scaled, variables, loss, vigil, role, clip_norm=0.0):
     """Updates variables along the gradient of a loss, unless that would spoil them.
 
     Args:
@@ -39,11 +39,15 @@ def descend(optimizer, tape, scaled, variables, loss, vigil, role):
         loss: What this replica adds to the mean over the batch, a scalar.
         vigil: The `vigil.Vigil` of the trainer.
         role: What is updated, one of the vigil's roles.
+        clip_norm: Largest Euclidean norm of the whole gradient, beyond which it is shortened to
+            this; 0 for any.
     """
     gradients = tape.gradient(scaled, variables)
     # The optimizer of float16 seeks the largest scale that works, by gradients that overflow.
     scaling = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     sound = vigil.judge(role, loss, [] if scaling else gradients)
+    if clip_norm:
+        gradients = clipped(optimizer, gradients, clip_norm)
 
     def apply(gradients):
         optimizer.apply(gradients, variables)
@@ -111,3 +115,26 @@ def check_finite(variables, kept):
 def count(optimizer):
     """Reads how many updates an optimizer has made."""
     return int(optimizer.iterations.numpy())  # int() alone fails on a mirrored variable
+
+
+def clipped(optimizer, gradients, norm):
+    """Shortens a gradient to a norm, if it is longer: the gradient of the whole batch.
+
+    Keras's optimizers would clip what each replica has, before it is summed.
+
+    Args:
+        optimizer: The optimizer that will apply it.
+        gradients: Tensors, scaled as by `scaled_for`; of any, None.
+        norm: Largest Euclidean norm of all of them together, unscaled.
+
+    Returns:
+        List of tensors, so that the replicas' sum is what was asked for.
+    """
+    replica = tf.distribute.get_replica_context()
+    given = [gradient for gradient in gradients if gradient is not None]
+    if replica.num_replicas_in_sync > 1:
+        given = replica.all_reduce(tf.distribute.ReduceOp.SUM, given)
+    limit = tf.cast(optimizer.scale_loss(tf.constant(float(norm))), tf.float32)
+    shortened, _ = tf.clip_by_global_norm(given, limit)
+    left = iter(gradient / replica.num_replicas_in_sync for gradient in shortened)
+    return [None if gradient is None else next(left) for gradient in gradients]

@@ -72,9 +72,8 @@ class SampleSheets(keras.callbacks.Callback):
 
     def _write(self):
         self._written = updates.count(self.model.generator_optimizer)
-        restored = np.concatenate(
-            [self.model.generator(one[None], training=False) for one in self.blurred]
-        )
+        generator = self.model.kept()["generator"]
+        restored = np.concatenate([generator(one[None], training=False) for one in self.blurred])
         columns = {"blurred": self.blurred, "restored": restored}
         if self.sharp is not None:
             columns["sharp"] = self.sharp

@@ -24,7 +24,7 @@ from deblur_keras import (
     run_notes,
     trainers,
 )
-from deblur_keras.trainers import TrainingState, checkpoints, devices
+from deblur_keras.trainers import TrainingState, checkpoints, devices, workers
 
 FORMAT = 2  # of config.json; 1 had no such number
 
@@ -95,6 +95,7 @@ _PLAIN = (
 _SOURCES = tuple(field.name for field in dataclasses.fields(feeds.Sources))
 
 
+@workers.lost_named()
 def train(config, directory, verbose="auto", resume=False, callbacks=()):
     """Trains a generator as configured and keeps everything in a run folder.
 
@@ -109,9 +110,12 @@ def train(config, directory, verbose="auto", resume=False, callbacks=()):
     PSNR so far: on the validation pairs if there are any, else on the training crops. A CycleGAN
     without validation pairs has nothing to tell by, and its latest is taken.
 
+    On several machines, which ``TF_CONFIG`` names, each calls this with the same arguments. The
+    first one writes the folder, the others show nothing but warnings; see `trainers.workers`.
+
     Args:
         config: A `RunConfig`.
-        directory: The run folder.
+        directory: The run folder; of several machines to be one that all of them see.
         verbose: As in ``keras.Model.fit``.
         resume: Whether to go on with the run that is in the folder.
         callbacks: More callbacks, which come before those of the run.
@@ -128,12 +132,15 @@ def train(config, directory, verbose="auto", resume=False, callbacks=()):
         KeyboardInterrupt: When it was stopped, after all was saved.
         FloatingPointError: If the training diverges; see `trainers.StopOnDivergence`.
         DeviceError: If devices are not there, or more than the images of a batch.
+        WorkerError: If another machine does not come, or was lost.
         DatasetError: If there are no data, or they cannot be used; see `feeds.find`.
     """
     directory = Path(directory)
+    there = workers.configured()
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(locks.exclusive(directory))
+            if there is None or there.chief:
+                stack.enter_context(locks.exclusive(directory))
         except OSError as error:
             raise RunError(
                 f"{directory} cannot be written to: {images.reason(error)}. Choose another folder."
@@ -146,6 +153,8 @@ def _train(config, directory, verbose, resume, callbacks):
     _check_folder(config, directory, resume)
     _logger.info("Preparing; the first update takes up to a minute or two.")
     strategy = devices.choose(config.devices)
+    there = workers.of(strategy)
+    chief = there is None or there.chief
     devices.check_batch(recipe.batch, strategy)
     keras.utils.set_random_seed(config.seed)
     found = feeds.find(recipe, config.sources)  # before VGG weights are looked for, or downloaded
@@ -167,9 +176,11 @@ def _train(config, directory, verbose, resume, callbacks):
         _logger.info("Continuing: %s.", state.place())
     # From here on the folder is a run that --resume can continue, whatever happens.
     values = {"deblur_keras": __version__, "format": FORMAT, **config.values()}
-    images.write_bytes(directory / "config.json", json.dumps(values, indent=2).encode() + b"\n")
+    if chief:
+        text = json.dumps(values, indent=2).encode() + b"\n"
+        images.write_bytes(directory / "config.json", text)
+        run_notes.write(config, directory, _counts(found))
     state.extra["images"] = _counts(found)
-    run_notes.write(config, directory, _counts(found))
     if not going_on:
         state.save()
 
@@ -180,15 +191,22 @@ def _train(config, directory, verbose, resume, callbacks):
     state.watch(saver)
     sheets = trainers.SampleSheets(directory / "samples", feed.samples, config.sample_every)
     constant = recipe.constant_epochs()
+    written = [
+        saver,
+        sheets,
+        trainers.HistoryFile(directory / "history.csv"),
+        trainers.EpochBoard(directory / "tensorboard", sheets),
+        trainers.AfterEpochs(_makers(config, directory, _counts(found))),
+    ]
     try:
         with state.interruptible():
             trainer.fit(
-                feed.training,
+                workers.distribute(strategy, feed.training, recipe.batch),
                 epochs=recipe.epochs,
                 initial_epoch=state.epoch,
                 steps_per_epoch=feed.steps,
                 validation_data=feed.validation,
-                verbose=verbose,
+                verbose=verbose if chief else 0,
                 shuffle=False,  # the streams shuffle by themselves
                 callbacks=[
                     *callbacks,
@@ -198,11 +216,7 @@ def _train(config, directory, verbose, resume, callbacks):
                     trainers.WarmUp(recipe.warmup_epochs or 0),
                     # Before anything is saved.
                     trainers.StopOnDivergence(config.max_bad_steps, config.critic_limit),
-                    saver,
-                    sheets,
-                    trainers.HistoryFile(directory / "history.csv"),
-                    trainers.EpochBoard(directory / "tensorboard", sheets),
-                    trainers.AfterEpochs(_makers(config, directory, _counts(found))),
+                    *(written if chief else []),
                     trainers.TellMishaps(
                         {"training": feed.training, "validation": feed.validation}
                     ),
@@ -210,9 +224,11 @@ def _train(config, directory, verbose, resume, callbacks):
                 ],
             )
     except KeyboardInterrupt:
-        if state.stopped:  # and not in the middle of something
+        if state.stopped and chief:  # and not in the middle of something
             saver.save("generator-last.keras")
         raise
+    if there is not None:
+        workers.any_of(strategy, False)  # nobody leaves before the chief has written everything
     return directory / "generator.keras"
 
 

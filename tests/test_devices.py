@@ -10,7 +10,15 @@ from click.testing import CliRunner
 from deblur_keras import images
 from deblur_keras.cli import main
 from deblur_keras.layers import ReflectionPadding2D
-from deblur_keras.trainers import CycleGAN, DeblurGAN, DeviceError, WassersteinGP, devices
+from deblur_keras.trainers import (
+    CheckpointError,
+    CycleGAN,
+    DeblurGAN,
+    DeviceError,
+    TrainingState,
+    WassersteinGP,
+    devices,
+)
 
 RNG = np.random.default_rng(0)
 OBJECTIVES = {
@@ -105,6 +113,22 @@ def test_each_device_has_a_pool(mirrored):
     assert [len(stored) for stored in made.sharp_pool.images] == [6, 3]
 
 
+def test_pools_are_for_as_many_devices(mirrored, tmp_path):
+    def made(pool_size):
+        networks = generator(), generator(), critic(), critic()
+        cycle = CycleGAN(*networks, pool_size=pool_size)
+        cycle.compile()
+        return cycle
+
+    for size in (5, 0):
+        with mirrored.scope():
+            two = made(size)
+        TrainingState(two, tmp_path / str(size)).save()
+    assert TrainingState(made(0), tmp_path / "0").restore()
+    with pytest.raises(CheckpointError, match="sharp_pool: devices was 2, now 1"):
+        TrainingState(made(5), tmp_path / "5").restore()
+
+
 def test_what_does_not_work_is_refused(mirrored):
     with mirrored.scope():
         made = trainer("deblurgan")
@@ -154,6 +178,7 @@ def call(*arguments):
     return CliRunner().invoke(main, ["train", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_a_run_on_two_devices_is_that_on_one(tmp_path):
     for split, count in (("train", 5), ("test", 3)):
         for index in range(count):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from deblur_keras import datasets, images
-from deblur_keras.datasets import DatasetError, Pair, mishaps, mixtures
+from deblur_keras.datasets import DatasetError, Pair, mishaps, mixtures, streams
 
 
 def photograph(number, height=40, width=48):
@@ -190,6 +190,33 @@ def test_keras_goes_on_with_the_next_batch_under_a_strategy(tmp_path, mirrored, 
     model.fit(stream(4), epochs=2, steps_per_epoch=4, verbose=0, callbacks=[Listening()])
     expected = [blurred.numpy().sum() / 2 for blurred, _ in stream(0).take(12)]  # of the replicas
     np.testing.assert_allclose(seen, expected[4:], rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "mixed"])
+def test_parts_of_batches_make_up_the_whole_and_read_no_more(tmp_path, reads, kind):
+    """What each of several machines trains on, also where a batch goes over to the next epoch."""
+    options = {"batch": 3, "repeat": True, "crops_per_image": 2}
+    if kind == "mixed":
+        made = [make(one, tmp_path, first_batch=1, **options) for one in ("paired", "synthetic")]
+        dataset = datasets.mix(made, [2, 1], seed=5, first_batch=2)
+    else:
+        dataset = make(kind, tmp_path, first_batch=2, **options)
+    whole = levels(dataset.take(5))
+    parts = [
+        levels(streams.part_of(dataset, begin, end).take(5)) for begin, end in ((0, 2), (2, 3))
+    ]
+    assert [len(side) for side in parts[1][0]] == [1, 1]
+    for both, first, second in zip(whole, *parts, strict=True):
+        for side in range(2):
+            joined = np.concatenate([first[side], second[side]])
+            np.testing.assert_array_equal(both[side], joined)
+    # One that ends, or that begins elsewhere each time, is no such.
+    assert streams.part_of(make("paired", tmp_path), 0, 1) is None
+    assert streams.part_of(make("paired", tmp_path, repeat=True), 0, 1) is None
+    unshuffled = make("paired", tmp_path, batch=5, repeat=True, shuffle=False, first_batch=0)
+    reads.clear()
+    next(iter(streams.part_of(unshuffled, 0, 1).take(1)))
+    assert set(reads) == {"0"}
 
 
 # Several crops an image

@@ -187,6 +187,7 @@ def train(context, recipe, output, resume, config, settings, **options):
     from deblur_keras import runs
     from deblur_keras.datasets import DatasetError, mishaps
     from deblur_keras.images import ImageError
+    from deblur_keras.trainers import workers
 
     given = {
         name: value
@@ -240,4 +241,7 @@ def train(context, recipe, output, resume, config, settings, **options):
         context.exit(_STOPPED)
     except expected as error:
         raise console.fail(mishaps.reason(error)) from error
+    there = workers.configured()
+    if there is not None and not there.chief:
+        return
     click.echo(f"Wrote {path}\nUse it:   deblur-keras deblur photo.jpg --model {path}")

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from deblur_keras.datasets import mishaps
+from deblur_keras.datasets import mishaps, streams
 
 _MIX = 6  # keeps the random numbers of mixtures apart from those of the streams
 _BLOCK = 1 << 10  # draws that are made at once
@@ -63,15 +63,24 @@ def mix(datasets, weights=None, seed=0, *, first_batch=None):
     endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
     chain = tf.data.Options()
     chain.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    mixed = (
-        tf.data.Dataset.choose_from_datasets(
-            datasets, chosen.apply(endless), stop_on_empty_dataset=True
+
+    def mixed(streams):
+        return (
+            tf.data.Dataset.choose_from_datasets(
+                streams, chosen.apply(endless), stop_on_empty_dataset=True
+            )
+            .prefetch(tf.data.AUTOTUNE)
+            .with_options(chain)
         )
-        .prefetch(tf.data.AUTOTUNE)
-        .with_options(chain)
-    )
-    mixed.mishaps = [one for dataset in datasets for one in mishaps.of(dataset)]
-    return mixed
+
+    def part(begin, end):
+        parts = [streams.part_of(dataset, begin, end) for dataset in datasets]
+        return None if None in parts else mixed(parts)
+
+    dataset = mixed(datasets)
+    dataset.mishaps = [one for each in datasets for one in mishaps.of(each)]
+    dataset.part = part
+    return dataset
 
 
 def drawn(weights, seed, batches):

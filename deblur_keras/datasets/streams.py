@@ -235,14 +235,48 @@ def stream(visit, count, options):
     # Fused with the map, batches would wait for their crops one after the other all the same.
     chain.experimental_optimization.map_and_batch_fusion = options.deterministic
     chain.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    dataset = (
-        tickets.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=options.deterministic)
-        .batch(options.batch, drop_remainder=full)
-        .prefetch(tf.data.AUTOTUNE)
-        .with_options(chain)
-    )
+
+    def part(begin, end):
+        wanted = tickets
+        if (begin, end) != (0, options.batch):
+            wanted = tickets.batch(options.batch, drop_remainder=full).flat_map(
+                lambda batch: tf.data.Dataset.from_tensor_slices(batch[begin:end])
+            )
+        return (
+            wanted.map(
+                load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=options.deterministic
+            )
+            .batch(end - begin, drop_remainder=full)
+            .prefetch(tf.data.AUTOTUNE)
+            .with_options(chain)
+        )
+
+    dataset = part(0, options.batch)
     dataset.mishaps = [counted]  # see `mishaps.of`
+    dataset.part = part if anchored else None  # see `part_of`
     return dataset
+
+
+def part_of(dataset, begin, end):
+    """Makes the stream of some rows of each batch, for one of several machines.
+
+    The others are not made: no image is read for them.
+
+    Args:
+        dataset: A stream of this package with a ``first_batch``, or a mix of such.
+        begin: The first row.
+        end: The row behind the last one.
+
+    Returns:
+        `tf.data.Dataset` of batches of ``end - begin`` crops, or None if the dataset is no such.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> part_of(tf.data.Dataset.range(4).batch(2), 0, 1) is None
+        True
+    """
+    part = getattr(dataset, "part", None)
+    return part and part(begin, end)
 
 
 def _beginning(options, crops):

@@ -4,7 +4,8 @@ Public names: `DeblurGAN`, `CycleGAN` and its `ImagePool`, `paper_adam`; the obj
 `AdversarialObjective`, `LeastSquares`, `Minimax` and `WassersteinGP`; the callbacks `AfterEpochs`,
 `EpochBoard`, `HistoryFile`, `LinearDecay`, `SaveGenerator`, `SampleSheets`, `StopOnDivergence`,
 `TellMishaps`, `WarmUp` and `TrainingState`, with its `CheckpointError`; the `MovingAverage` of
-weights. `devices` chooses where to train, and raises `DeviceError`.
+weights. `devices` chooses where to train (`DeviceError`), `workers` knows of the other machines
+(`WorkerError`).
 """
 
 import importlib
@@ -30,6 +31,7 @@ _NAMES = {
     "TrainingState": "state",
     "WarmUp": "warmup",
     "WassersteinGP": "objectives",
+    "WorkerError": "workers",
     "paper_adam": "deblurgan",
 }
 _MODULES = (
@@ -48,6 +50,7 @@ _MODULES = (
     "updates",
     "warmup",
     "watching",
+    "workers",
 )
 
 __all__ = [*_NAMES, *_MODULES]

@@ -1,4 +1,4 @@
-"""Where a training runs: one device, or several that share each batch.
+"""Where a training runs: one device, or several, of one machine or more, that share each batch.
 
 `choose` makes the ``tf.distribute`` strategy; trainers are to be made within its ``scope()``. This
 module does not load TensorFlow until it must.
@@ -8,6 +8,8 @@ import contextlib
 import functools
 import logging
 import re
+
+from deblur_keras.trainers import workers
 
 _logger = logging.getLogger(__name__)
 
@@ -58,10 +60,12 @@ def choose(text=None):
 
     Returns:
         A ``tf.distribute.Strategy`` of several devices, or None for one device. The same argument
-        gives the same one again.
+        gives the same one again. Where ``TF_CONFIG`` names several machines, they are the devices
+        of all, of each those asked for, or all its GPUs.
 
     Raises:
         DeviceError: If a device is not there, or TensorFlow has begun to work with others.
+        WorkerError: If ``TF_CONFIG`` cannot be used, or not all machines are there in time.
 
     Example:
         >>> choose() is None
@@ -71,29 +75,50 @@ def choose(text=None):
         ``"cpu:2"`` computes nothing faster. It is there to try out, on any machine, what several
         GPUs do.
     """
+    there = workers.configured()
     if text is None:
-        return None
+        return _on_machines(there) if there else None
     import tensorflow as tf
 
     kind, wanted = parse(text)
-    if kind == "cpu":
-        _show_gpus([])
-        return _on_cpu(wanted) if wanted > 1 else None
     present = tf.config.list_physical_devices("GPU")
-    if wanted is None:
-        wanted = range(len(present))
-    if missing := [number for number in wanted if number >= len(present)]:
-        there = ", ".join(map(str, range(len(present)))) or "none"
-        raise DeviceError(
-            f"There is no GPU {missing[0]} for --devices {text}; TensorFlow sees: {there}."
-        )
-    _show_gpus([present[number] for number in wanted])
-    if not present:
-        _logger.warning("TensorFlow sees no GPU; training on the CPU.")
-    if len(wanted) < 2:
-        return None
-    # By its own measure TensorFlow counts those that it is shown.
-    return tf.distribute.MirroredStrategy([f"GPU:{place}" for place in range(len(wanted))])
+    if kind == "cpu":
+        if there and wanted > 1:
+            raise DeviceError(f"--devices {text}: of several machines, each CPU is one device.")
+        _show_gpus([])
+        shown, strategy = [], _on_cpu
+    else:
+        shown = range(len(present)) if wanted is None else wanted
+        if missing := [number for number in shown if number >= len(present)]:
+            seen = ", ".join(map(str, range(len(present)))) or "none"
+            raise DeviceError(
+                f"There is no GPU {missing[0]} for --devices {text}; TensorFlow sees: {seen}."
+            )
+        _show_gpus([present[number] for number in shown])
+        if not present:
+            _logger.warning("TensorFlow sees no GPU; training on the CPU.")
+        wanted, strategy = len(shown), _on_gpus
+    if there:
+        return _on_machines(there)
+    return strategy(wanted) if wanted > 1 else None
+
+
+def _on_machines(there):
+    """Makes the strategy of several machines, once all are there."""
+    import tensorflow as tf
+
+    there.meet()
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        raise _too_late() from error
+
+
+def _on_gpus(count):
+    import tensorflow as tf
+
+    # Numbered among those that TensorFlow is shown.
+    return tf.distribute.MirroredStrategy([f"GPU:{place}" for place in range(count)])
 
 
 def _show_gpus(gpus):

@@ -1,6 +1,11 @@
 """The memory of a discriminator: images that a generator made earlier."""
 
+import dataclasses
+import functools
+
 import tensorflow as tf
+
+from deblur_keras.trainers import workers
 
 
 class ImagePool(tf.Module):
@@ -40,7 +45,8 @@ class ImagePool(tf.Module):
         Under a ``tf.distribute`` strategy, each replica has a pool of this size of its own, filled
         with what this replica's generator made, and random numbers of its own: pools are never
         synchronised. Make the pool inside ``strategy.scope()``. A checkpoint keeps the pools of all
-        replicas, and so is to be restored into as many.
+        replicas, and so is to be restored into as many. On several machines, call `collect` on each
+        before one of them writes a checkpoint, and `deal` on each that has restored one.
     """
 
     def __init__(self, size=50, seed=0):
@@ -52,11 +58,54 @@ class ImagePool(tf.Module):
         # (N, H, W, C), N growing up to the size; and the images seen, which number the coins.
         self._stored = _variable_of_each_replica(tf.zeros((0, 0, 0, 0)), (None,) * 4)
         self._seen = _variable_of_each_replica(tf.zeros((), tf.int64), ())
+        # Those of this machine; a checkpoint of several machines holds what `collect` brings.
+        self._here = _Here(tuple(self._stored), tuple(self._seen), tf.distribute.get_strategy())
+        if not size:  # and nothing that another number of replicas would miss
+            self._stored, self._seen = self._stored[:1], self._seen[:1]
 
     @property
     def images(self):
-        """The stored images of each replica, a list of tensors ``(N, H, W, C)``."""
-        return [stored.read_value() for stored in self._stored]
+        """The stored images of each replica of this machine, a list of ``(N, H, W, C)``."""
+        return [stored.read_value() for stored in self._here.stored]
+
+    @property
+    def replicas(self):
+        """The number of replicas whose pools a checkpoint holds, on all machines."""
+        return self._here.replicas if self.size else 1
+
+    def collect(self):
+        """Brings the pools of all machines to each, for a checkpoint; each has to call it."""
+        here = self._here
+        if not (self.size and here.elsewhere):
+            return
+        if len(self._stored) != here.replicas:
+            with tf.device("CPU:0"):
+                shape = tf.TensorShape((None,) * 4)
+                self._stored = [
+                    tf.Variable(tf.zeros((0,) * 4), shape=shape, trainable=False)
+                    for _ in range(here.replicas)
+                ]
+                self._seen = [
+                    tf.Variable(tf.zeros((), tf.int64), trainable=False)
+                    for _ in range(here.replicas)
+                ]
+
+        facts = here.facts().numpy()
+        if not facts[:, 1].any():  # TensorFlow crashes where there is nothing to gather
+            return
+        parts = tf.split(here.all_images(), facts[:, 1])
+        for (replica, _, seen), part in zip(facts, parts, strict=True):
+            self._stored[replica].assign(part)
+            self._seen[replica].assign(seen)
+
+    def deal(self):
+        """Takes this machine's pools from a checkpoint that was restored."""
+        here = self._here
+        if not (self.size and here.elsewhere):
+            return
+        for place, (stored, seen) in enumerate(zip(here.stored, here.seen, strict=True)):
+            stored.assign(self._stored[here.first() + place].read_value())
+            seen.assign(self._seen[here.first() + place].read_value())
 
     def __call__(self, images):
         """Exchanges a batch of images, one after the other; one that is not finite is not stored.
@@ -75,7 +124,8 @@ class ImagePool(tf.Module):
         if not self.size:
             return images
         replica = self._replica()
-        stored, seen = self._stored[replica], self._seen[replica]
+        place = replica - self._here.first()
+        stored, seen = self._here.stored[place], self._here.seen[place]
         held, given = _shape(stored), tf.shape(images)
         check = tf.debugging.Assert(
             (held[0] == 0) | tf.reduce_all(held[1:] == given[1:]),
@@ -107,13 +157,68 @@ class ImagePool(tf.Module):
 
     def _replica(self):
         context = tf.distribute.get_replica_context()
-        if context is None or context.num_replicas_in_sync != len(self._stored):
+        if context is None or context.num_replicas_in_sync != self._here.replicas:
             raise RuntimeError(
-                f"This ImagePool was made for {len(self._stored)} replica(s). Make it inside the "
+                f"This ImagePool was made for {self._here.replicas} replica(s). Make it inside the "
                 "scope() of the strategy under which it is used, and call it inside that "
                 "strategy's run()."
             )
-        return int(tf.get_static_value(context.replica_id_in_sync_group))
+        return _number(context)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Here:
+    """Holds the variables of this machine's replicas, out of sight of checkpoints."""
+
+    stored: tuple
+    seen: tuple
+    strategy: object
+
+    @property
+    def replicas(self):
+        """Replicas on all machines."""
+        return self.strategy.num_replicas_in_sync
+
+    @property
+    def elsewhere(self):
+        """Whether there are replicas on other machines."""
+        return len(self.stored) < self.replicas
+
+    def first(self):
+        """Returns the number of this machine's first replica among all."""
+        if not self.elsewhere:
+            return 0
+        there = workers.of(self.strategy)
+        return there.number * len(self.stored)
+
+    def place(self):
+        """Returns the place among this machine's replicas of the one that asks."""
+        return _number(tf.distribute.get_replica_context()) - self.first()
+
+    @functools.cached_property
+    def facts(self):
+        """Function that tells of each pool: its replica, its images, those that it has seen."""
+
+        def of_one():
+            place = self.place()
+            held = tf.cast(_shape(self.stored[place])[0], tf.int64)
+            replica = tf.cast(self.first() + place, tf.int64)
+            return tf.stack([replica, held, self.seen[place].read_value()])[None]
+
+        return self._gathering(of_one)
+
+    @functools.cached_property
+    def all_images(self):
+        """Function that returns the images of all pools, one after the other, in that order."""
+        return self._gathering(lambda: self.stored[self.place()].read_value())
+
+    def _gathering(self, of_one):
+        # Kept, since TensorFlow would trace each call anew.
+        return tf.function(lambda: self.strategy.gather(self.strategy.run(of_one), axis=0))
+
+
+def _number(context):
+    return int(tf.get_static_value(context.replica_id_in_sync_group))
 
 
 def _variable_of_each_replica(initial, shape):

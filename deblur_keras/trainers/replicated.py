@@ -1,6 +1,9 @@
 """What Keras leaves undone of training on several devices, mended in one place for all trainers."""
 
+import functools
+
 import keras
+import tensorflow as tf
 
 
 class Replicated(keras.Model):
@@ -41,6 +44,20 @@ class Replicated(keras.Model):
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Replaces Keras's building from a batch; there is nothing left to build."""
+
+    def _make_function(self, step_function):
+        """Gives what a step logs a dimension, where Keras averages along it: on several machines.
+
+        It does so for numbers too, which have none (keras-team/keras#20585).
+        """
+        if not self.distribute_strategy.extended._in_multi_worker_mode():
+            return super()._make_function(step_function)
+
+        @functools.wraps(step_function)
+        def step(data):
+            return {name: tf.reshape(value, (1,)) for name, value in step_function(data).items()}
+
+        return super()._make_function(step)
 
     def _get_metrics_result_or_logs(self, logs):
         """Reads the averages that were logged over all replicas, each by the images that it had.

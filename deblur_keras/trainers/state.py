@@ -4,12 +4,13 @@ import contextlib
 import logging
 import math
 import time
+import zlib
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from deblur_keras.trainers import checkpoints, interruption, updates, writing
+from deblur_keras.trainers import checkpoints, interruption, updates, workers, writing
 from deblur_keras.trainers.ema import MovingAverage
 from deblur_keras.trainers.image_pool import ImagePool
 
@@ -28,6 +29,9 @@ class TrainingState(keras.callbacks.Callback):
 
     A checkpoint that cannot be written, as on a full disk, is told; the training goes on, and the
     next one is tried as planned. If the last one cannot be written, ``fit`` ends with an OSError.
+
+    On several machines each worker makes one, and passes it to ``fit``; the chief's writes, and all
+    read, so that the folder is to be one that all of them see. One that is to stop stops all.
 
     Pass it to ``fit`` as the last callback, so that a checkpoint is written only when the others
     have written what belongs to the same update.
@@ -102,6 +106,8 @@ class TrainingState(keras.callbacks.Callback):
         self._logged = []
         self._skipped = 0
         self._interruption = interruption.Interruption()
+        self._workers = workers.of(trainer.distribute_strategy)
+        self._collect()  # which makes the variables that a checkpoint is restored into
         self._mark_saved()
 
     @property
@@ -137,6 +143,7 @@ class TrainingState(keras.callbacks.Callback):
                 or written by a newer version of the library.
         """
         found = self._files.newest()
+        self._check_same(found)
         if found is None:
             return False
         notes = found.notes
@@ -160,6 +167,8 @@ class TrainingState(keras.callbacks.Callback):
             )
             self.batches = int(self._trainer.generator_optimizer.iterations.numpy())
             notes = {}
+        for pool in self._pools():
+            pool.deal()
         self.batches = notes.get("batches", self.batches)
         self.step = notes.get("step", 0)
         self.steps = notes.get("steps")
@@ -207,7 +216,9 @@ class TrainingState(keras.callbacks.Callback):
             "averages": self._averages or self._read_averages(),
             "parts": self._parts(),
         }
-        self._files.write(self._checkpoint, notes)
+        self._collect()
+        if self._workers is None or self._workers.chief:
+            self._files.write(self._checkpoint, notes)
         self._failed = False
         self._is_saved = True
         self._mark_saved()
@@ -266,9 +277,10 @@ class TrainingState(keras.callbacks.Callback):
         self.step = batch + 1
         self._logged = sorted(logs or {})
         self._within = False
-        if self._interruption.requested:
+        stop, due = self._agreed(self._interruption.requested, self._is_due())
+        if stop:
             self._save_and_stop()
-        if self._is_due():
+        if due:
             self._attempt()
 
     def on_test_begin(self, logs=None):
@@ -277,7 +289,7 @@ class TrainingState(keras.callbacks.Callback):
 
     def on_test_batch_end(self, batch, logs=None):
         """Stops if the run is to stop; it continues at the beginning of the validation."""
-        if self._interruption.requested:
+        if self._agreed(self._interruption.requested)[0]:
             self._save_and_stop()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -285,7 +297,8 @@ class TrainingState(keras.callbacks.Callback):
         self._epoch.assign(epoch + 1)
         self.step = self._skipped = 0
         self._averages = None
-        if self._interruption.requested and epoch + 1 < self.params["epochs"]:
+        stop = self._agreed(self._interruption.requested)[0]
+        if stop and epoch + 1 < self.params["epochs"]:
             self._save_and_stop()
         self._attempt()
 
@@ -295,7 +308,7 @@ class TrainingState(keras.callbacks.Callback):
         Raises:
             OSError: If it cannot be written now either.
         """
-        if self._failed:
+        if self._agreed(self._failed)[0]:
             self._save_or_explain()
 
     def _attempt(self):
@@ -329,6 +342,33 @@ class TrainingState(keras.callbacks.Callback):
         self.stopped = True
         _logger.info("Saved: %s.", self.place())
         raise KeyboardInterrupt
+
+    def _agreed(self, *flags):
+        """Makes all workers do the same: a checkpoint needs every one of them."""
+        if self._workers is None:
+            return flags
+        return workers.any_of(self._trainer.distribute_strategy, *flags)
+
+    def _check_same(self, found):
+        """Raises CheckpointError if workers would go on from different checkpoints."""
+        if self._workers is None:
+            return
+        number = zlib.crc32(found.prefix.name.encode()) if found else 0
+        if len(set(workers.numbers_of(self._trainer.distribute_strategy, number))) > 1:
+            raise checkpoints.CheckpointError(
+                f"The workers do not see the same checkpoints; this one, number "
+                f"{self._workers.number}, sees {found.prefix if found else 'none'} in "
+                f"{self._files.directory}. Give all of them a folder that they share."
+            )
+
+    def _collect(self):
+        if self._workers is not None:
+            for pool in self._pools():
+                pool.collect()
+
+    def _pools(self):
+        parts = self._trainer.checkpoint_parts().values()
+        return [part for part in parts if isinstance(part, ImagePool)]
 
     def _is_due(self):
         if self.every and self.batches // self.every > self._saved // self.every:
@@ -381,6 +421,7 @@ class TrainingState(keras.callbacks.Callback):
         for name, part in self._trainer.checkpoint_parts().items():
             if isinstance(part, ImagePool):
                 described[name] = [["size", part.size], ["seed", part.seed]]
+                described[name] += [["devices", part.replicas]]
             elif isinstance(part, MovingAverage):
                 described[name] = [[v.name, list(v.shape)] for v in part.averages]
             elif isinstance(part, keras.Model | keras.optimizers.Optimizer):
@@ -401,6 +442,8 @@ def _compare(prefix, before, after):
         differences.append(f"its parts were {', '.join(before)}, now {', '.join(after)}")
     for part in (name for name in before if name in after):
         old, new = before[part], after[part]
+        if old and old[-1][0] == "seed":  # a pool, noted before there were several devices
+            old = [*old, ["devices", 1]]
         # Names count up within a process, so that only the order tells what belongs together.
         for (name, value), (_, now) in zip(old, new, strict=False):
             if value != now:

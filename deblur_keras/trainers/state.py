@@ -10,11 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deblur_keras.trainers import checkpoints, interruption, updates, workers, writing
-from deblur_keras.trainers.ema import MovingAverage
+from deblur_keras.trainers import checkpoints, contents, interruption, updates, workers, writing
 from deblur_keras.trainers.image_pool import ImagePool
-
-_SHOWN = 3  # differences in an error
 
 _logger = logging.getLogger(__name__)
 
@@ -92,7 +89,7 @@ class TrainingState(keras.callbacks.Callback):
         self._best = tf.Variable(-math.inf, dtype=tf.float64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(
             **trainer.checkpoint_parts(),
-            random_states=_random_states(trainer),
+            random_states=contents.random_states(trainer),
             epoch=self._epoch,
             best=self._best,
         )
@@ -148,7 +145,7 @@ class TrainingState(keras.callbacks.Callback):
             return False
         notes = found.notes
         if notes is not None:
-            _compare(found.prefix, notes["parts"], self._parts())
+            contents.compare(found.prefix, notes["parts"], contents.described(self._trainer))
         try:
             status = self._checkpoint.read(str(found.prefix))
             status.assert_existing_objects_matched()
@@ -214,7 +211,7 @@ class TrainingState(keras.callbacks.Callback):
             **{"epoch": self.epoch, "step": self.step, "batches": self.batches},
             **{"steps": self.steps, "extra": self.extra, "logged": self._logged},
             "averages": self._averages or self._read_averages(),
-            "parts": self._parts(),
+            "parts": contents.described(self._trainer),
         }
         self._collect()
         if self._workers is None or self._workers.chief:
@@ -411,49 +408,3 @@ class TrainingState(keras.callbacks.Callback):
             return
         for variable, value in zip(variables, self._averages, strict=True):
             variable.assign(value)
-
-    def _parts(self):
-        """Describes all parts, so that others can be told from them: the shapes of all variables.
-
-        Image pools have no fixed shape; what they draw follows from their seeds.
-        """
-        described = {}
-        for name, part in self._trainer.checkpoint_parts().items():
-            if isinstance(part, ImagePool):
-                described[name] = [["size", part.size], ["seed", part.seed]]
-                described[name] += [["devices", part.replicas]]
-            elif isinstance(part, MovingAverage):
-                described[name] = [[v.name, list(v.shape)] for v in part.averages]
-            elif isinstance(part, keras.Model | keras.optimizers.Optimizer):
-                described[name] = [[v.path, list(v.shape)] for v in part.variables]
-        return described
-
-
-def _random_states(trainer):
-    """Collects the states of all random generators, which Keras does not put into checkpoints."""
-    states = [v for v in trainer.variables if v.name == "seed_generator_state"]
-    return [state.value for state in states]
-
-
-def _compare(prefix, before, after):
-    """Raises CheckpointError if the parts of a checkpoint are others than those of now."""
-    differences = []
-    if before.keys() != after.keys():
-        differences.append(f"its parts were {', '.join(before)}, now {', '.join(after)}")
-    for part in (name for name in before if name in after):
-        old, new = before[part], after[part]
-        if old and old[-1][0] == "seed":  # a pool, noted before there were several devices
-            old = [*old, ["devices", 1]]
-        # Names count up within a process, so that only the order tells what belongs together.
-        for (name, value), (_, now) in zip(old, new, strict=False):
-            if value != now:
-                differences.append(f"{part}: {name} was {value}, now {now}")
-        if len(old) != len(new):
-            differences.append(f"{part} had {len(old)} variables, now {len(new)}")
-    if differences:
-        shown = "; ".join(differences[:_SHOWN])
-        more = f"; and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
-        raise checkpoints.CheckpointError(
-            f"{prefix} is not a checkpoint of these networks and optimizers: {shown}{more}. "
-            "Continue with the ones that it was written with, or begin in another folder."
-        )

@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 from deblur_keras import (
     __version__,
@@ -24,7 +25,7 @@ from deblur_keras import (
     run_notes,
     trainers,
 )
-from deblur_keras.trainers import TrainingState, checkpoints, devices, workers
+from deblur_keras.trainers import TrainingState, checkpoints, devices, fitting, workers
 
 FORMAT = 2  # of config.json; 1 had no such number
 
@@ -62,6 +63,8 @@ class RunConfig:
         max_bad: Images that may turn out unusable before training stops.
         max_bad_steps: Bad steps in a row that end the run; see `trainers.StopOnDivergence`.
         critic_limit: The largest size of the critic's loss in a step that is not bad.
+        deterministic: Whether TensorFlow must use ways to compute that give the same weights each
+            time, as on the CPU they do anyway. It holds for the rest of the process.
         checkpoint_every: Updates between two checkpoints within an epoch; None for no such limit.
         checkpoint_minutes: Minutes between two; None for no such limit.
         devices: Where to train, as `trainers.devices.choose` takes it. They share each batch.
@@ -77,6 +80,7 @@ class RunConfig:
     max_bad: int = 10
     max_bad_steps: int = 10
     critic_limit: float = 1e4
+    deterministic: bool = False
     checkpoint_every: int | None = None
     checkpoint_minutes: float | None = 5.0
     devices: str | None = None
@@ -91,6 +95,7 @@ class RunConfig:
 _PLAIN = (
     *("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad"),
     *("checkpoint_every", "checkpoint_minutes", "max_bad_steps", "critic_limit", "devices"),
+    "deterministic",
 )
 _SOURCES = tuple(field.name for field in dataclasses.fields(feeds.Sources))
 
@@ -125,7 +130,8 @@ def train(config, directory, verbose="auto", resume=False, callbacks=()):
 
     Raises:
         RunError: If the folder holds a run and ``resume`` is off, or there is none to continue, or
-            it is finished, or the configuration disagrees with it.
+            it is finished, or the configuration disagrees with it; if it cannot be written to; if
+            memory runs out, saying what would fit.
         CheckpointError: If none of its checkpoints can be used.
         InUse: If another run is at work in the folder; see `locks.exclusive`.
         OSError: If the last checkpoint or generator could not be written.
@@ -152,6 +158,8 @@ def _train(config, directory, verbose, resume, callbacks):
     recipe = config.recipe
     _check_folder(config, directory, resume)
     _logger.info("Preparing; the first update takes up to a minute or two.")
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
     strategy = devices.choose(config.devices)
     there = workers.of(strategy)
     chief = there is None or there.chief
@@ -223,6 +231,13 @@ def _train(config, directory, verbose, resume, callbacks):
                     state,  # the last: what it calls done, the others have written
                 ],
             )
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        multiple = generators.size_multiple(trainer.generator)
+        advice = fitting.advice(trainer, recipe.batch, recipe.crop, multiple)
+        raise RunError(
+            f"{advice} They belong to a run of its own, in another folder; this one is whole and "
+            "goes on with --resume, where there is more memory."
+        ) from error
     except KeyboardInterrupt:
         if state.stopped and chief:  # and not in the middle of something
             saver.save("generator-last.keras")
@@ -317,10 +332,7 @@ def _check_folder(config, directory, resume):
         )
     done = checkpoints.finished_epochs(directory / "state")
     if done >= config.recipe.epochs:
-        raise RunError(
-            f"The run in {directory} has finished its {done} epoch{'s' if done > 1 else ''}; "
-            f"continue it with a larger --epochs than {config.recipe.epochs}."
-        )
+        raise RunError(checkpoints.finished(directory, done, config.recipe.epochs))
     for left in directory.rglob(".deblur-*"):
         left.unlink(missing_ok=True)
 

@@ -12,6 +12,7 @@ import pytest
 import skimage.data
 import tensorflow as tf
 from click.testing import CliRunner
+from tensorflow.python.framework import config as tf_config
 
 from deblur_keras import Restorer, blur, datasets, feeds, images, locks, recipes, runs, trainers
 from deblur_keras.cli import main
@@ -350,6 +351,41 @@ def test_a_run_that_diverges_stops_and_keeps_what_was_good(photographs, tmp_path
     assert "diverged at epoch 1, update 1: generator_loss no longer finite" in result.output
     assert not (run / "generator.keras").exists()
     assert (run / "state" / "checkpoint").exists()
+
+
+def test_a_run_that_needs_too_much_memory_says_what_would_fit(photographs, tmp_path, monkeypatch):
+    def overflow(self, data):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(trainers.DeblurGAN, "train_step", overflow)
+        patch.setattr(trainers.fitting, "_budget", lambda: None)
+        result = call("--data", photographs / "pairs", "-o", run, *SMALL, "--batch", 4)
+    assert result.exit_code == 1
+    (line,) = [line for line in result.output.splitlines() if line.startswith("Error: ")]
+    assert "Out of memory with crops of 32x32 px, 4 an update." in line
+    assert "; --batch 2 should fit. These are estimates." in line
+    assert trainers.TrainingState(runs.read_config(run).recipe.build(), run / "state").restore()
+
+
+def test_a_deterministic_run_is_told_so_for_good(photographs, tmp_path):
+    start = ["--data", photographs / "pairs", *SMALL, "--epochs", 1, "--steps-per-epoch", 2]
+    start += ["--deterministic", "--seed", 5]
+    try:
+        for name in ("one", "other"):
+            assert not tf_config.is_op_determinism_enabled()
+            assert call(*start, "-o", tmp_path / name).exit_code == 0
+            assert tf_config.is_op_determinism_enabled()
+            tf_config.disable_op_determinism()
+        same_runs(tmp_path / "one", tmp_path / "other")
+        longer = call("--resume", "-o", tmp_path / "one", "--epochs", 2)
+        assert longer.exit_code == 0, longer.output
+        assert (
+            tf_config.is_op_determinism_enabled() and runs.read_config(tmp_path / "one").seed == 5
+        )
+    finally:
+        tf_config.disable_op_determinism()
 
 
 @pytest.mark.parametrize("recipe", ["deblurgan", "cyclegan"])

@@ -14,8 +14,25 @@ _SOURCES = ("data", "photographs", "blurred", "validation", "blur")
 _OTHERS = (
     *("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad"),
     *("checkpoint_every", "checkpoint_minutes", "max_bad_steps", "critic_limit", "devices"),
+    "deterministic",
 )
 _STOPPED = 130  # exit code, as of any program that Ctrl-C ends
+
+
+def _refuse_finished(folder, epochs):
+    """Says at once of a run that it is finished; TensorFlow takes seconds to load."""
+    import json
+
+    from deblur_keras.cli import console
+    from deblur_keras.trainers import checkpoints
+
+    try:
+        wanted = epochs or json.loads((folder / "config.json").read_bytes())["recipe"]["epochs"]
+        done = checkpoints.finished_epochs(folder / "state")
+    except (OSError, ValueError, TypeError, KeyError):
+        return  # what is wrong with it is said where it is read
+    if done >= wanted:
+        raise console.fail(checkpoints.finished(folder, done, wanted))
 
 
 class _Interval(click.ParamType):
@@ -130,6 +147,12 @@ class _Devices(click.ParamType):
     "docs/scaling.md.  [default: the first GPU if there is one, else the CPU]",
 )
 @click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Give the same weights each time with the same --seed, data and devices, on GPUs too. It "
+    "costs speed: crops are made one after the other, and some ways to compute are slower.",
+)
+@click.option(
     "--max-bad-steps",
     type=click.IntRange(min=1),
     default=10,
@@ -181,6 +204,13 @@ def train(context, recipe, output, resume, config, settings, **options):
         chosen = None if resume and not recipe else recipes.get(recipe or "deblurgan")
     except recipes.RecipeError as error:
         raise click.UsageError(str(error)) from error
+    asked = {
+        name
+        for name in context.params
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    }
+    if resume and asked <= {"output", "resume", "epochs"}:  # else there may be more to say
+        _refuse_finished(output, options["epochs"])
     console.import_tensorflow()
     import tensorflow as tf
 

@@ -43,6 +43,7 @@ _MODULES = (
     "devices",
     "divergence",
     "ema",
+    "fitting",
     "image_pool",
     "objectives",
     "precision",

@@ -197,6 +197,23 @@ def finished_epochs(directory):
     return int(reader.get_tensor("epoch/.ATTRIBUTES/VARIABLE_VALUE"))
 
 
+def finished(folder, done, wanted):
+    """Says of a run in a folder that it is finished.
+
+    Args:
+        folder: The run folder.
+        done: Epochs that are done.
+        wanted: Epochs that were asked for.
+
+    Example:
+        >>> finished("run", 1, 1)
+        'The run in run has finished its 1 epoch; continue it with a larger --epochs than 1.'
+    """
+    epochs = f"{done} epoch{'s' if done > 1 else ''}"
+    longer = f"continue it with a larger --epochs than {wanted}."
+    return f"The run in {folder} has finished its {epochs}; {longer}"
+
+
 class _Unusable(Exception):
     """Says of a checkpoint what is wrong with it."""
 

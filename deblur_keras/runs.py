@@ -169,6 +169,8 @@ def _train(config, directory, verbose, resume, callbacks):
     with devices.scope(strategy):
         trainer = recipe.build(config.seed, config.vgg or "imagenet")
     _check_crop(recipe, trainer.generator)
+    if recipe.trainer == "DeblurGAN" and not recipe.adversarial_weight:
+        _logger.info("adversarial_weight is 0: the critic is not trained.")
     state = TrainingState(
         *(trainer, directory / "state", config.checkpoint_every, config.checkpoint_minutes)
     )

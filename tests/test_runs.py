@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 import os
 import re
@@ -114,6 +115,8 @@ def test_the_compact_generator_on_photographs_alone(photographs, tmp_path):
     )
     assert result.exit_code == 0, result.output
     assert keras.saving.load_model(run / "generator.keras").name == "compact_generator"
+    assert "adversarial_weight is 0: the critic is not trained." in result.output
+    assert float(history(run)[0]["critic_loss"]) == 0.0
 
 
 def test_pairs_and_photographs_are_mixed_two_to_one(photographs):
@@ -379,11 +382,11 @@ def test_a_deterministic_run_is_told_so_for_good(photographs, tmp_path):
             assert tf_config.is_op_determinism_enabled()
             tf_config.disable_op_determinism()
         same_runs(tmp_path / "one", tmp_path / "other")
-        longer = call("--resume", "-o", tmp_path / "one", "--epochs", 2)
-        assert longer.exit_code == 0, longer.output
-        assert (
-            tf_config.is_op_determinism_enabled() and runs.read_config(tmp_path / "one").seed == 5
-        )
+        stored = runs.read_config(tmp_path / "one")
+        assert stored.deterministic and stored.seed == 5  # and so it goes on
+        changed = dataclasses.replace(stored, deterministic=False)
+        with pytest.raises(runs.RunError, match="--deterministic was True, now False"):
+            runs.train(changed, tmp_path / "one", resume=True)
     finally:
         tf_config.disable_op_determinism()
 

@@ -99,7 +99,8 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
                 `deblur_keras.PerceptualLoss`, a name of `deblur_keras.losses`, or a weighted sum of
                 these, ``[(1.0, PerceptualLoss()), (0.01, "total_variation")]``.
             content_weight: Factor of the content loss; 100 in the paper.
-            adversarial_weight: Factor of the adversarial loss; 1 in the paper.
+            adversarial_weight: Factor of the adversarial loss; 1 in the paper. With 0 the critic is
+                not trained.
             critic_steps: Critic updates before each generator update; 5 in the paper.
             accumulate: Parts of the batch that are worked on one after the other, to save memory.
                 Every update still sees the whole batch; see `accumulation`.
@@ -198,8 +199,7 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
             with tf.GradientTape() as tape:
                 restored = self.generator(blurred, training=True)
                 with tape.stop_recording():
-                    for _ in range(self.critic_steps):
-                        self._update_critic(sharp, restored, share)
+                    self._update_critic_repeatedly(sharp, restored, share)
                 values = self._generator_losses(sharp, restored)
                 scaled = updates.scaled_for(self.generator_optimizer, values[0], share)
             self._update_generator(tape, scaled, values[0], share)
@@ -249,8 +249,7 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
         restored = accumulation.mapped(
             lambda part: self.generator(part, training=True), self.accumulate, blurred
         )
-        for _ in range(self.critic_steps):
-            self._update_critic(sharp, restored, share)
+        self._update_critic_repeatedly(sharp, restored, share)
         # So that dropout draws the same again: the generator is judged by the images that the
         # critic has seen.
         for seed, value in zip(seeds, before, strict=True):
@@ -282,6 +281,11 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
         )
         if self.average:
             self.average.update()
+
+    def _update_critic_repeatedly(self, sharp, restored, share):
+        # Without weight nobody asks the critic.
+        for _ in range(self.critic_steps if self.adversarial_weight else 0):
+            self._update_critic(sharp, restored, share)
 
     def _update_critic(self, sharp, restored, share):
         alpha = objectives.draw_alpha(share.total, self.seed_generator)

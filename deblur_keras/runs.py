@@ -233,6 +233,9 @@ def _train(config, directory, verbose, resume, callbacks):
                     state,  # the last: what it calls done, the others have written
                 ],
             )
+    except FloatingPointError as error:
+        where = "Other settings belong to a run of its own, in another folder."
+        raise FloatingPointError(f"{error} {where}") from error
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         multiple = generators.size_multiple(trainer.generator)
         advice = fitting.advice(trainer, recipe.batch, recipe.crop, multiple)

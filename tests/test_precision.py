@@ -189,7 +189,7 @@ def test_a_few_steps_of_bfloat16_end_near_float32():
 @pytest.mark.parametrize("policy", MIXED)
 def test_200_steps_end_within_the_noise_of_float32(policy):
     """The noise is what another seed of the weights and of the penalty changes."""
-    seeds = (1, 2, 3, 4)
+    seeds = (1, 2, 3)
     exact, mixed = (
         np.array([trained_psnr(each, seed, 200) for seed in seeds]) for each in ("float32", policy)
     )

@@ -8,6 +8,7 @@ from deblur_keras.trainers import (
     accumulation,
     ema,
     objectives,
+    passes,
     precision,
     shares,
     updates,
@@ -197,7 +198,7 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
             restored, values = self._step_in_parts(blurred, sharp, share)
         else:
             with tf.GradientTape() as tape:
-                restored = self.generator(blurred, training=True)
+                restored = self._restored(blurred)
                 with tape.stop_recording():
                     self._update_critic_repeatedly(sharp, restored, share)
                 values = self._generator_losses(sharp, restored)
@@ -223,7 +224,7 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
         blurred, sharp = share.filled(blurred), share.filled(sharp)
 
         def content(blurred, sharp):
-            restored = self.generator(blurred, training=True)
+            restored = self._restored(blurred)
             content_loss = self.content(sharp, restored)
             return self.content_weight * content_loss, content_loss, restored
 
@@ -246,9 +247,7 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
         """Does what a step does, and keeps no more than a part's intermediate results."""
         seeds = [v for v in self.generator.variables if v.name == "seed_generator_state"]
         before = [tf.identity(seed.value) for seed in seeds]
-        restored = accumulation.mapped(
-            lambda part: self.generator(part, training=True), self.accumulate, blurred
-        )
+        restored = accumulation.mapped(self._restored, self.accumulate, blurred)
         self._update_critic_repeatedly(sharp, restored, share)
         # So that dropout draws the same again: the generator is judged by the images that the
         # critic has seen.
@@ -256,7 +255,7 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
             seed.assign(value)
 
         def losses_of(blurred, sharp):
-            return self._generator_losses(sharp, self.generator(blurred, training=True))
+            return self._generator_losses(sharp, self._restored(blurred))
 
         tape, values = self._generator_in_parts(losses_of, blurred, sharp, share)
         self._update_generator(tape, None, values[0], share)
@@ -268,8 +267,16 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
             *(self.accumulate, [blurred, sharp], share.weights()),
         )
 
+    def _restored(self, blurred):
+        # Where there is no GPU, the kernels' gradients are quicker as products of matrices.
+        plain = not tf.config.list_physical_devices("GPU")
+        return passes.Pass(self.generator, kernels=plain)(blurred)
+
+    def _scores(self):
+        return passes.Pass(self.critic)
+
     def _generator_losses(self, sharp, restored):
-        adversarial_loss = self.adversarial.generator_loss(self.critic(restored, training=True))
+        adversarial_loss = self.adversarial.generator_loss(self._scores()(restored))
         content_loss = self.content(sharp, restored)
         loss = self.adversarial_weight * adversarial_loss + self.content_weight * content_loss
         return loss, adversarial_loss, content_loss
@@ -308,10 +315,9 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
         self._track({"critic_loss": loss, "gradient_penalty": penalty}, share)
 
     def _critic_losses(self, sharp, restored, alpha):
-        difference = self.adversarial.critic_loss(
-            self.critic(sharp, training=True), self.critic(restored, training=True)
-        )
-        penalty = self.adversarial.penalty(self.critic, sharp, restored, alpha)
+        critic = self._scores()
+        difference = self.adversarial.critic_loss(critic(sharp), critic(restored))
+        penalty = self.adversarial.penalty(critic, sharp, restored, alpha)
         return difference + penalty, penalty
 
     def test_step(self, data):

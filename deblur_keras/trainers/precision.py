@@ -54,6 +54,7 @@ def compute_types(network):
     Returns:
         A set of names, such as ``{"float32", "bfloat16"}``.
     """
+    network = getattr(network, "network", network)  # a `passes.Pass`
     # What has no layers of its own, such as a stand-in for a network in a test, is float32.
     layers = getattr(network, "_flatten_layers", lambda: ())()
     return {layer.compute_dtype for layer in layers} or {"float32"}

@@ -297,7 +297,8 @@ class CycleGAN(Replicated):
         self._track("blurred_critic_loss", of_blurred, share)
 
     def _critic_loss(self, objective, critic, real, made, share):
-        alpha = share.part(objectives.draw_alpha(share.total, self.seed_generator))
+        alpha = objectives.draw_alpha(share.total, self.seed_generator)
+        alpha = share.part(objective.places(alpha))
         scores = critic(real, training=True), critic(made, training=True)
         return objective.critic_loss(*scores) + objective.penalty(critic, real, made, alpha)
 

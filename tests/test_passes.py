@@ -55,17 +55,7 @@ def test_a_generator_gives_the_same_images_and_gradients(name):
     network = without_dropout(name)
     x, target = image(), image()
     plain = gradients(lambda x: network(x, training=True), network, x, target)
-    ours = gradients(Pass(network, kernels=True), network, x, target)
-    np.testing.assert_allclose(ours[0], plain[0], atol=1e-5)
-    assert_close(ours[1], plain[1])
-
-
-@pytest.mark.parametrize("shape", [(32, 48, 2), (28, 36, 1), (24, 24, 3)])
-def test_wide_kernels_have_the_same_gradients(shape):
-    network = generators.resnet_generator(32, 1, dropout=0.0)
-    x, target = image(*shape), image(*shape)
-    plain = gradients(lambda x: network(x, training=True), network, x, target)
-    ours = gradients(Pass(network, kernels=True), network, x, target)
+    ours = gradients(Pass(network), network, x, target)
     np.testing.assert_allclose(ours[0], plain[0], atol=1e-5)
     assert_close(ours[1], plain[1])
 

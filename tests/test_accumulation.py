@@ -47,7 +47,7 @@ def test_parts_give_the_weights_of_the_large_batch(adversarial, count, parts):
     divided = trainer(adversarial=adversarial, accumulate=parts)
     for _ in range(2):
         logs = [made.train_on_batch(*batch, return_dict=True) for made in (whole, divided)]
-        assert logs[1] == pytest.approx(logs[0], rel=1e-4, abs=1e-6)
+        assert logs[1] == pytest.approx(logs[0], rel=1e-3, abs=1e-6)
     assert_same(weights(divided), weights(whole))
     assert int(divided.critic_optimizer.iterations) == 4
     assert int(divided.generator_optimizer.iterations) == 2

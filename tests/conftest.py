@@ -1,11 +1,13 @@
 """Settings of every test: TensorFlow quiet, two logical CPUs, no deadlines for properties."""
 
+import gc
 import os
 import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import hypothesis
+import keras
 import pytest
 import tensorflow as tf
 
@@ -20,6 +22,14 @@ def pytest_configure():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten():
+    """Lets go of the graphs of a file's networks, of which Keras keeps all that were ever made."""
+    yield
+    keras.utils.clear_session()
+    gc.collect()
 
 
 @pytest.fixture

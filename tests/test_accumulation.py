@@ -1,3 +1,5 @@
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -37,9 +39,15 @@ def assert_same(ours, theirs):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-@pytest.mark.parametrize(("count", "parts"), [(4, 2), (4, 4), (5, 3), (1, 4)])
+OBJECTIVES = WassersteinGP(), WassersteinGP(mode="pixelwise"), LeastSquares()
+QUICK = (OBJECTIVES[0], 5, 3), (OBJECTIVES[1], 4, 2), (OBJECTIVES[2], 1, 4)
+SLOW = itertools.product(OBJECTIVES, ((4, 2), (4, 4), (5, 3), (1, 4)))
+
+
 @pytest.mark.parametrize(
-    "adversarial", [WassersteinGP(), WassersteinGP(mode="pixelwise"), LeastSquares()], ids=str
+    ("adversarial", "count", "parts"),
+    [*QUICK, *(pytest.param(o, *shape, marks=pytest.mark.slow) for o, shape in SLOW)],
+    ids=str,
 )
 def test_parts_give_the_weights_of_the_large_batch(adversarial, count, parts):
     batch = data(count)

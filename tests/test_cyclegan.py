@@ -151,31 +151,6 @@ def test_training_learns_to_undo():
     assert history["identity_loss"][-1] < 0.7 * history["identity_loss"][0]
 
 
-def test_losses_are_divided_by_the_replicas_once():
-    """Two replicas with half the batch each: the weights of one device with the whole batch."""
-    devices = tf.config.list_logical_devices("CPU")
-    if len(devices) < 2:
-        pytest.skip("needs two logical devices, which tests/conftest.py makes")
-    blurred, sharp = data(count=4, size=16)
-
-    def train(strategy):
-        with strategy.scope():  # the pools do not fill up, so that they show what they are given
-            made = trainer(generator_optimizer=sgd(), critic_optimizer=sgd())
-        made.fit(tf.data.Dataset.from_tensor_slices((blurred, sharp)).batch(4), verbose=0)
-        return made
-
-    one = train(tf.distribute.get_strategy())
-    two = train(tf.distribute.MirroredStrategy([device.name for device in devices[:2]]))
-    for name in NETWORKS:
-        pair = getattr(one, name).get_weights(), getattr(two, name).get_weights()
-        for a, b in zip(*pair, strict=True):
-            np.testing.assert_allclose(a, b, atol=1e-6)
-    for pool in ("sharp_pool", "blurred_pool"):
-        (whole,), halves = getattr(one, pool).images, getattr(two, pool).images
-        np.testing.assert_allclose(np.concatenate(halves), whole, atol=1e-5)
-        assert [len(half) for half in halves] == [2, 2]
-
-
 def test_evaluate_scores_pairs_without_training():
     made = trainer()
     before = made.deblur_generator.get_weights()

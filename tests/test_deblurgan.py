@@ -118,24 +118,6 @@ def test_logged_losses_add_up():
     assert logs["generator_loss"] == pytest.approx(total, rel=1e-5)
 
 
-def test_losses_are_divided_by_the_replicas_once(mirrored):
-    """Two replicas with half the batch each: the weights of one device with the whole batch."""
-    blurred, sharp = data(count=4)
-    plain = {"adversarial": WassersteinGP(weight=0.0), "content": "mse", "content_weight": 10.0}
-
-    def weights(strategy):
-        with strategy.scope():
-            made = trainer(generator_optimizer=sgd(0.1), critic_optimizer=sgd(0.1), **plain)
-        set_ = tf.data.Dataset.from_tensor_slices((blurred, sharp)).batch(4)
-        made.fit(set_, verbose=0)
-        return made.generator.get_weights() + made.critic.get_weights()
-
-    one = weights(tf.distribute.get_strategy())
-    two = weights(mirrored)
-    for a, b in zip(one, two, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
-
-
 def test_both_losses_are_scaled_for_float16():
     keras.config.set_dtype_policy("mixed_float16")
     try:

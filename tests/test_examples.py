@@ -3,6 +3,7 @@ import importlib.util
 from pathlib import Path
 
 import keras
+import pytest
 import skimage.data
 
 from deblur_keras import Restorer, blur, datasets, evaluation, images
@@ -37,6 +38,7 @@ def test_fit_deblurgan_learns_its_training_pairs(tmp_path):
     assert scores["psnr"]["gain"] > 3
 
 
+@pytest.mark.slow
 def test_continue_training_goes_on_where_it_was(tmp_path, capsys):
     four_small_pairs(tmp_path / "pairs")
     example = load("continue_training")

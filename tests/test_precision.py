@@ -44,8 +44,14 @@ def cyclegan(policy, seed=1):
 TRAINERS = {"deblurgan": deblurgan, "cyclegan": cyclegan}
 
 
-@pytest.mark.parametrize("policy", MIXED)
-@pytest.mark.parametrize("kind", list(TRAINERS))
+@pytest.mark.parametrize(
+    ("kind", "policy"),
+    [
+        *(("deblurgan", policy) for policy in MIXED),
+        ("cyclegan", MIXED[0]),
+        *(pytest.param("cyclegan", policy, marks=pytest.mark.slow) for policy in MIXED[1:]),
+    ],
+)
 def test_what_is_kept_and_logged_is_float32(kind, policy):
     made = TRAINERS[kind](policy)
     assert keras.config.dtype_policy().name == "float32"
@@ -95,7 +101,7 @@ def test_gradients_that_overflow_are_left_out_and_halve_the_scale():
         assert int(optimizer.iterations) == 0
 
 
-@pytest.mark.parametrize("kind", list(TRAINERS))
+@pytest.mark.parametrize("kind", ["deblurgan", pytest.param("cyclegan", marks=pytest.mark.slow)])
 def test_the_scale_of_float16_is_continued(kind, tmp_path):
     def run(made, steps):
         for _ in range(steps):

@@ -39,13 +39,13 @@ def without_effect(network):
     return found
 
 
-# Those that are slow are deblurgan with other numbers.
+SLOW = ("sharingan", "deblurgan-light", "deblurgan-bce")
+
+
+# The first two of those that are slow are deblurgan with other numbers.
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] * (name in ("sharingan", "deblurgan-light")))
-        for name in recipes.NAMES
-    ],
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in recipes.NAMES],
 )
 def test_a_recipe_builds_trains_saves_and_restores(name, tmp_path):
     recipe = recipes.get(name)

@@ -447,7 +447,9 @@ def epochs_on_board(run):
     return points
 
 
-@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "name", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_stopped_run_says_how_to_go_on_and_ends_like_a_whole_one(
     name, photographs, tmp_path, monkeypatch
 ):

@@ -360,7 +360,7 @@ def old_state(trainer, directory, epoch, best):
     tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=2).save()
 
 
-@pytest.mark.parametrize("kind", list(TRAINERS))
+@pytest.mark.parametrize("kind", ["deblurgan", "cyclegan"])  # there was nothing else
 def test_a_state_of_an_earlier_version_begins_its_epoch_anew(kind, folder, tmp_path, caplog):
     old = TRAINERS[kind]()
     old.fit(stream(kind, folder, 0), steps_per_epoch=STEPS + 1, verbose=0)

@@ -23,10 +23,11 @@ class MovingAverage(tf.Module):
 
     Example:
         >>> import keras
+        >>> import numpy as np
         >>> network = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
         >>> average = MovingAverage(network, decay=0.9)
-        >>> network.set_weights([[[11.0]], [1.0]])
-        >>> average.assign([[[1.0]], [1.0]])
+        >>> network.set_weights([np.array([[11.0]]), np.array([1.0])])
+        >>> average.assign([np.array([[1.0]]), np.array([1.0])])
         >>> average.update()  # the first: a tenth of the old, nine of the new
         >>> float(average.values()[0][0, 0])
         10.0

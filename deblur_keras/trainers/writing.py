@@ -54,7 +54,7 @@ def reason(error):
 
     Example:
         >>> reason(OSError(28, "No space left on device"))
-        'No space left on device'
+        'No space left on device; free some, or write to another disk'
     """
     if isinstance(error, OSError) and error.errno:
         return images.reason(error)

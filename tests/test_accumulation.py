@@ -110,6 +110,7 @@ def test_a_long_gradient_is_shortened_and_a_short_one_is_not():
     assert min(step[0.0]) > 1e-4
 
 
+@pytest.mark.slow
 def test_the_clipped_gradient_is_that_of_all_devices(mirrored):
     batch = data(4)
 

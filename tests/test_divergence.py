@@ -50,7 +50,7 @@ def arrays(trainer):
     return [np.asarray(v).copy() for part in parts for v in part.variables]
 
 
-@pytest.mark.parametrize("make", [deblurgan, cyclegan])
+@pytest.mark.parametrize("make", [deblurgan, pytest.param(cyclegan, marks=pytest.mark.slow)])
 def test_a_step_that_is_not_finite_changes_nothing_and_spoils_no_average(make, caplog):
     trainer = make()
     stop = StopOnDivergence(limit=2)
@@ -71,6 +71,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_spoils_no_average(make, c
     assert "epoch 1, update 3: sound again, after 1 bad step." in caplog.text
 
 
+@pytest.mark.slow
 def test_sound_updates_are_those_without_a_vigil(monkeypatch):
     def plain(optimizer, tape, scaled, variables, *_):
         optimizer.apply(tape.gradient(scaled, variables), variables)
@@ -130,6 +131,7 @@ def test_nothing_that_is_not_finite_is_written(tmp_path):
     assert not (tmp_path / "generator.keras").exists()
 
 
+@pytest.mark.slow
 def test_replicas_leave_an_update_out_together(mirrored):
     with mirrored.scope():
         trainer = deblurgan()

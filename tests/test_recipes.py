@@ -39,7 +39,7 @@ def without_effect(network):
     return found
 
 
-SLOW = ("sharingan", "deblurgan-light", "deblurgan-bce")
+SLOW = ("sharingan", "deblurgan-light", "dense-deblurgan", "deblurgan-bce")
 
 
 # The first two of those that are slow are deblurgan with other numbers.

@@ -634,6 +634,7 @@ def test_a_cyclegan_trains_on_photographs_without_partners_and_goes_on(photograp
     assert "is one of cyclegan, not of deblurgan" in another.output
 
 
+@pytest.mark.slow
 def test_a_cyclegan_chooses_its_best_by_pairs_where_there_are_any(photographs, tmp_path):
     run = tmp_path / "run"
     result = call(
@@ -655,6 +656,7 @@ def prepared(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_a_cyclegan_takes_each_side_of_a_dataset_by_itself(prepared, tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
     recipe = recipes.get("cyclegan").override({"crop": 24, "batch": 4})

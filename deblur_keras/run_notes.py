@@ -43,7 +43,7 @@ def _text(config, directory, counts):
     recipe, sources = config.recipe, config.sources
     path = directory.resolve()
     history = directory / "history.csv"
-    columns = curves.read(history) if history.is_file() else {"epoch": []}
+    columns = {"epoch": []} | (curves.read(history) if history.is_file() else {})
     lines = [f"# {recipe.name}: {recipe.title}", "", _progress(config, columns), ""]
     lines += ["## What was run", "", *_table(config, counts), ""]
     commands = [

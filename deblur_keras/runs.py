@@ -157,7 +157,9 @@ def train(config, directory, verbose="auto", resume=False, callbacks=()):
 def _train(config, directory, verbose, resume, callbacks):
     recipe = config.recipe
     _check_folder(config, directory, resume)
-    _logger.info("Preparing; the first update takes up to a minute or two.")
+    there = workers.configured()
+    if there is None or there.chief:
+        _logger.info("Preparing; the first update takes up to a minute or two.")
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = devices.choose(config.devices)

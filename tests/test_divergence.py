@@ -168,3 +168,53 @@ def test_wrong_limits_are_named():
     for options in ({"limit": 0}, {"critic_limit": 0.0}, {"critic_limit": math.nan}):
         with pytest.raises(ValueError, match="limit must be at least 1 and critic_limit above 0"):
             StopOnDivergence(**options)
+
+
+def test_what_was_left_out_at_the_end_is_saved_if_it_is_finite(tmp_path):
+    trainer = deblurgan(ema_decay=0.5)
+    saver = SaveGenerator(tmp_path, monitor=None)
+    callbacks = [StopOnDivergence(), saver, TrainingState(trainer, tmp_path / "state")]
+    trainer.fit(pairs(5), verbose=0, callbacks=callbacks)
+    assert (tmp_path / "generator.keras").exists() and (tmp_path / "generator-last.keras").exists()
+    assert TrainingState(trainer, tmp_path / "state").restore()
+    assert int(trainer.average.count) == 5  # not for what was left out
+
+
+def test_float16_that_overflows_on_one_replica_is_left_out_on_all(mirrored):
+    keras.config.set_dtype_policy("mixed_float16")
+
+    def overflows_on_the_second(sharp, restored):
+        loss = tf.reduce_mean(tf.abs(tf.cast(restored, tf.float32) - sharp), axis=(1, 2, 3))
+        return loss * tf.where(tf.reduce_mean(sharp, axis=(1, 2, 3)) > 0.5, 1e30, 1.0)
+
+    try:
+        with mirrored.scope():
+            trainer = deblurgan(content=overflows_on_the_second, content_weight=1.0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    sharp = SHARP[:2].copy()
+    sharp[1] = 0.9
+    scale = trainer.generator_optimizer.dynamic_scale.numpy()
+    trainer.fit(tf.data.Dataset.from_tensor_slices((BLURRED[:2], sharp)).batch(2), verbose=0)
+    assert all(np.isfinite(weight).all() for weight in trainer.generator.get_weights())
+    assert trainer.generator_optimizer.dynamic_scale.numpy() < scale
+
+
+def test_float16_that_overflows_whatever_the_scale_is_a_bad_step():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        trainer = deblurgan(content=lambda sharp, restored: never(restored))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    trainer.generator_optimizer.dynamic_scale.assign(4.0)
+    with pytest.raises(FloatingPointError):
+        trainer.fit(
+            pairs().repeat(), steps_per_epoch=12, verbose=0, callbacks=[StopOnDivergence(3)]
+        )
+
+
+@tf.custom_gradient
+def never(restored):
+    """A finite loss whose gradient never is."""
+    loss = tf.reduce_mean(tf.cast(restored, tf.float32), axis=(1, 2, 3))
+    return loss, lambda upstream: tf.fill(tf.shape(restored), tf.constant(np.nan, restored.dtype))

@@ -136,3 +136,23 @@ def test_the_step_of_the_benchmark_is_that_of_the_trainer():
     first = [*map(np.asarray, networks()[0].get_weights() + networks()[1].get_weights())]
     for start, naive, ours in zip(first, *weights, strict=True):
         np.testing.assert_allclose(naive - start, ours - start, atol=1e-6)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Doubling(keras.Model):
+    """Does more than its layers."""
+
+    def call(self, x, training=False):
+        return 2.0 * super().call(x, training=training)
+
+
+def test_networks_that_are_more_than_their_graph_are_called_as_they_are():
+    x = keras.Input((None, None, 3))
+    two = [keras.Input((None, None, 3)) for _ in range(2)]
+    added = keras.Model(two, keras.layers.Add()(two))
+    nested = keras.Model(x, added([x, keras.layers.Rescaling(3.0)(x)]))
+    doubling = Doubling(x, keras.layers.Rescaling(1.5)(x))
+    for network in (nested, doubling):
+        one = image()
+        np.testing.assert_allclose(Pass(network)(one), network(one), rtol=1e-6)
+    assert Pass(doubling).trainable_variables == []

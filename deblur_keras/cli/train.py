@@ -194,7 +194,9 @@ def train(context, recipe, output, resume, config, settings, **options):
       deblur-keras train cyclegan --blurred shaken/ --photographs holiday/ -o runs/unpaired
       deblur-keras train dense-deblurgan --data GOPRO_Large --config mine.toml -o runs/dense
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped
+    import contextlib
     import dataclasses
+    import shlex
 
     from deblur_keras import recipes
     from deblur_keras.cli import console, epochs
@@ -261,17 +263,24 @@ def train(context, recipe, output, resume, config, settings, **options):
         )
         # The pass fails on the critic's gradients, harmlessly, and says so on every user's screen.
         tf.config.optimizer.set_experimental_options({"remapping": False})
-        with console.shown_log(), console.progress("Training", total=None) as progress:
-            shown = [epochs.shown_on(progress)]
+        there = workers.configured()
+        leads = there is None or there.chief  # the others show nothing but warnings
+        with console.shown_log(), contextlib.ExitStack() as stack:
+            shown = []
+            if leads:
+                progress = stack.enter_context(console.progress("Training", total=None))
+                shown.append(epochs.shown_on(progress))
             path = runs.train(configured, output, verbose=0, resume=resume, callbacks=shown)
     except KeyboardInterrupt:
         if not (output / "config.json").exists():
             raise
-        click.echo(f"Go on with: deblur-keras train --resume -o {output}", err=True)
+        click.echo(
+            f"Go on with: deblur-keras train --resume -o {shlex.quote(str(output))}", err=True
+        )
         context.exit(_STOPPED)
     except expected as error:
         raise console.fail(mishaps.reason(error)) from error
-    there = workers.configured()
-    if there is not None and not there.chief:
+    if not leads:
         return
-    click.echo(f"Wrote {path}\nUse it:   deblur-keras deblur photo.jpg --model {path}")
+    named = shlex.quote(str(path))
+    click.echo(f"Wrote {path}\nUse it:   deblur-keras deblur photo.jpg --model {named}")

@@ -97,11 +97,13 @@ class SaveGenerator(keras.callbacks.Callback):
         self.monitor = monitor
         self.best = best
         self._failed = {}
+        self._left = False  # to the end, since the last step was bad
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves the last generator, and the best if it is."""
         vigil = getattr(self.model, "vigil", None)
-        if vigil is not None and vigil.bad_steps:
+        self._left = vigil is not None and bool(vigil.bad_steps)
+        if self._left:
             return  # as StopOnDivergence has told
         value = self._value(logs or {})
         self._attempt("generator-last.keras")
@@ -111,13 +113,16 @@ class SaveGenerator(keras.callbacks.Callback):
             self.best = float(value)
 
     def on_train_end(self, logs=None):
-        """Tries once more what could not be saved.
+        """Tries once more what could not be saved, or was not since the last step was bad.
 
         Raises:
+            FloatingPointError: If a weight is not finite.
             OSError: If it cannot be saved now either, or was the best.
         """
-        if "generator-last.keras" in self._failed:
+        if "generator-last.keras" in self._failed or self._left:
             self._attempt("generator-last.keras")
+        if self._left and not (self.directory / "generator.keras").exists():
+            self._attempt("generator.keras")
         if self._failed:
             failures = "; ".join(f"{name}: {why}" for name, why in self._failed.items())
             raise OSError(

@@ -82,6 +82,7 @@ class CycleGAN(Replicated):
         self.sharp_pool = ImagePool(pool_size, seed=2 * seed)
         self.blurred_pool = ImagePool(pool_size, seed=2 * seed + 1)
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self.averages = {}
         self.built = True
 
     @property
@@ -259,12 +260,13 @@ class CycleGAN(Replicated):
                 identity += distance(blurred, blur(blurred, training=True))
                 loss += self.identity_weight * identity
             scaled = updates.scaled_for(self.generator_optimizer, loss, share)
+        before = updates.made(self.generator_optimizer)
         updates.descend(
             *(self.generator_optimizer, tape, scaled, self._generator_variables()),
             *(share.mean(loss), self.vigil, "generator", self.clip_norm),
         )
         for average in self.averages.values():
-            average.update()
+            average.update(updates.made(self.generator_optimizer) > before)
 
         self._track("generator_loss", loss, share)
         self._track("adversarial_loss", adversarial, share)

@@ -54,6 +54,7 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
         self.generator = generator
         self.critic = critic
         self.seed_generator = keras.random.SeedGenerator(seed)
+        self.average = None
         self.built = True
 
     def checkpoint_parts(self):
@@ -119,6 +120,11 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
         for label, count in (("critic_steps", critic_steps), ("accumulate", accumulate)):
             if count < 1:
                 raise ValueError(f"{label} must be at least 1; received {count!r}.")
+        if jit_compile and accumulate > 1:
+            raise ValueError(
+                "XLA cannot compile the parts of a batch, which are gathered in a list; leave "
+                "jit_compile off, or accumulate at 1."
+            )
         if clip_norm < 0:
             raise ValueError(f"clip_norm must not be negative; received {clip_norm!r}.")
         for label, weight in (("content", content_weight), ("adversarial", adversarial_weight)):
@@ -280,12 +286,13 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
         return loss, adversarial_loss, content_loss
 
     def _update_generator(self, tape, scaled, loss, share):
+        before = updates.made(self.generator_optimizer)
         updates.descend(
             *(self.generator_optimizer, tape, scaled, self.generator.trainable_variables),
             *(share.mean(loss), self.vigil, "generator", self.clip_norm),
         )
         if self.average:
-            self.average.update()
+            self.average.update(updates.made(self.generator_optimizer) > before)
 
     def _update_critic_repeatedly(self, sharp, restored, share):
         # Without weight nobody asks the critic.

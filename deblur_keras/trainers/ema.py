@@ -55,14 +55,20 @@ class MovingAverage(tf.Module):
         ]
         self.count = tf.Variable(tf.zeros((), tf.int64), name="count", **shared)
 
-    def update(self):
-        """Takes the network's weights of this moment into the average."""
+    def update(self, made=True):
+        """Takes the network's weights of this moment into the average.
+
+        Args:
+            made: Whether there was an update; else nothing changes.
+        """
         count = tf.cast(self.count.read_value(), tf.float32)
         keep = tf.minimum(self.decay, (1.0 + count) / (10.0 + count))
         for average, weight in zip(self.averages, self._weights(), strict=True):
             value = tf.convert_to_tensor(weight)
-            average.assign(value + tf.cast(keep, value.dtype) * (average.read_value() - value))
-        self.count.assign_add(1)
+            before = average.read_value()
+            after = value + tf.cast(keep, value.dtype) * (before - value)
+            average.assign(tf.where(made, after, before))
+        self.count.assign_add(tf.cast(made, tf.int64))
 
     def assign(self, values):
         """Sets the average itself.

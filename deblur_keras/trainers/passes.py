@@ -35,6 +35,12 @@ class Pass:
     def __init__(self, network):
         self.network = network
 
+    def __getattr__(self, name):
+        """Gives what the network has, for those who want more of it than to run it."""
+        if name == "network":  # not there yet
+            raise AttributeError(name)
+        return getattr(self.network, name)
+
     def __call__(self, images, training=True):
         """Runs the network.
 
@@ -45,9 +51,10 @@ class Pass:
         Returns:
             What the network returns.
         """
-        graph = graph_of(self.network)
+        graph = _graph_of(self.network)
         if graph is None:
             return self.network(images, training=training)
+        images = tf.convert_to_tensor(images)
         return _called(self.network, graph, images, training, self._substitute)
 
     def _substitute(self, layer):
@@ -59,12 +66,23 @@ class Pass:
         return None
 
 
+def _graph_of(operation):
+    """The graph of a network of one input that does no more than its layers; None for others."""
+    graph = graph_of(operation)
+    if graph is None or len(graph.inputs) != 1:
+        return None
+    # A subclass may do more in a `call` of its own.
+    owner = next(kind for kind in type(operation).__mro__ if "call" in vars(kind))
+    plain = owner.__module__.startswith("keras.") and hasattr(graph.input, "shape")
+    return graph if plain else None
+
+
 def _called(network, graph, images, training, substitute):
     def operation_for(operation):
         instead = substitute(operation)
         if instead is not None:
             return instead
-        inner = graph_of(operation)
+        inner = _graph_of(operation)
         if inner is not None:
             return lambda x, **_: _called(operation, inner, x, training, substitute)
 
@@ -75,7 +93,6 @@ def _called(network, graph, images, training, substitute):
 
         return call
 
-    images = tf.convert_to_tensor(images)
     with keras.name_scope(network.name):
         return graph._run_through_graph(images, operation_fn=operation_for)
 

@@ -98,6 +98,7 @@ class TrainingState(keras.callbacks.Callback):
         self._restored = False  # and no epoch begun since
         self._within = False  # an update, which may have changed something
         self._failed = False  # to write the last checkpoint that was due
+        self._left = False  # since the last step was bad
         self._is_saved = False  # what was to be by the last call of `save`
         self._averages = None  # of the training, where the metrics do not have them
         self._logged = []
@@ -196,12 +197,16 @@ class TrainingState(keras.callbacks.Callback):
             OSError: If the file system refuses; the checkpoints before are kept.
             tf.errors.OpError: The same, as TensorFlow says it.
         """
+        self._save()
+
+    def _save(self, ended=False):
         self._is_saved = False
         if self._within:
             _logger.warning("An update was cut off; the checkpoint before it is kept.")
             return
         vigil = getattr(self._trainer, "vigil", None)
-        if vigil is not None and vigil.bad_steps:
+        self._left = vigil is not None and bool(vigil.bad_steps) and not ended
+        if self._left:
             _logger.warning("The last step was bad; the checkpoint before it is kept.")
             return
         parts = {k: v.variables for k, v in self._trainer.checkpoint_parts().items()}
@@ -300,13 +305,13 @@ class TrainingState(keras.callbacks.Callback):
         self._attempt()
 
     def on_train_end(self, logs=None):
-        """Tries once more, if the last checkpoint could not be written.
+        """Tries once more, if the last checkpoint was not written.
 
         Raises:
             OSError: If it cannot be written now either.
         """
-        if self._agreed(self._failed)[0]:
-            self._save_or_explain()
+        if self._agreed(self._failed or self._left)[0]:
+            self._save_or_explain(ended=True)
 
     def _attempt(self):
         """Writes a checkpoint; tells if that cannot be done, and leaves it to the next one."""
@@ -321,9 +326,9 @@ class TrainingState(keras.callbacks.Callback):
                 *(self.place(), writing.reason(error)),
             )
 
-    def _save_or_explain(self):
+    def _save_or_explain(self, ended=False):
         try:
-            self.save()
+            self._save(ended)
         except writing.ERRORS as error:
             raise OSError(
                 f"The run stands at {self.place()}, but no checkpoint could be written in "

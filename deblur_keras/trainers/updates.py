@@ -43,9 +43,16 @@ def descend(optimizer, tape, scaled, variables, loss, vigil, role, clip_norm=0.0
             this; 0 for any.
     """
     gradients = tape.gradient(scaled, variables)
-    # The optimizer of float16 seeks the largest scale that works, by gradients that overflow.
+    watched = gradients
     scaling = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    sound = vigil.judge(role, loss, [] if scaling else gradients)
+    if scaling:
+        # It seeks the largest scale that works, by gradients that overflow, and looks at those of
+        # one replica alone. One that overflows without any scale is none that works.
+        gradients = _alike(gradients)
+        given = [gradient for gradient in gradients if gradient is not None]
+        sought = optimizer.dynamic_scale.value > 1.0
+        watched = [tf.where(sought, 0.0, tf.linalg.global_norm(given))]
+    sound = vigil.judge(role, loss, watched)
     if clip_norm:
         gradients = clipped(optimizer, gradients, clip_norm)
 
@@ -112,6 +119,11 @@ def check_finite(variables, kept):
                 )
 
 
+def made(optimizer):
+    """Reads, within the graph of a step, how many updates an optimizer has made."""
+    return tf.identity(optimizer.iterations.value)
+
+
 def count(optimizer):
     """Reads how many updates an optimizer has made."""
     return int(optimizer.iterations.numpy())  # int() alone fails on a mirrored variable
@@ -130,11 +142,21 @@ def clipped(optimizer, gradients, norm):
     Returns:
         List of tensors, so that the replicas' sum is what was asked for.
     """
-    replica = tf.distribute.get_replica_context()
-    given = [gradient for gradient in gradients if gradient is not None]
-    if replica.num_replicas_in_sync > 1:
-        given = replica.all_reduce(tf.distribute.ReduceOp.SUM, given)
+    replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+    alike = _alike(gradients)
+    given = [gradient for gradient in alike if gradient is not None]
     limit = tf.cast(optimizer.scale_loss(tf.constant(float(norm))), tf.float32)
-    shortened, _ = tf.clip_by_global_norm(given, limit)
-    left = iter(gradient / replica.num_replicas_in_sync for gradient in shortened)
-    return [None if gradient is None else next(left) for gradient in gradients]
+    shortened, _ = tf.clip_by_global_norm(given, limit / replicas)
+    left = iter(shortened)
+    return [None if gradient is None else next(left) for gradient in alike]
+
+
+def _alike(gradients):
+    """Gives all replicas the same gradients, of which the sum is that of what they had."""
+    replica = tf.distribute.get_replica_context()
+    replicas = replica.num_replicas_in_sync
+    if replicas == 1:
+        return gradients
+    given = [gradient for gradient in gradients if gradient is not None]
+    left = iter(replica.all_reduce(tf.distribute.ReduceOp.SUM, given))
+    return [None if gradient is None else next(left) / replicas for gradient in gradients]

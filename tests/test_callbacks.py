@@ -208,6 +208,7 @@ def cycle(first=1):
     return made
 
 
+@pytest.mark.slow
 def test_every_callback_serves_a_cyclegan_too(tmp_path):
     first = cycle()
     state = TrainingState(first, tmp_path / "state")

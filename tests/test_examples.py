@@ -27,6 +27,7 @@ def four_small_pairs(folder):
         images.write(folder / "blur" / f"{index}.png", blur.motion_blur(sharp, kernels[index]))
 
 
+@pytest.mark.slow
 def test_fit_deblurgan_learns_its_training_pairs(tmp_path):
     keras.utils.set_random_seed(0)
     four_small_pairs(tmp_path)

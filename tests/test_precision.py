@@ -102,6 +102,7 @@ def test_gradients_that_overflow_are_left_out_and_halve_the_scale():
 
 
 @pytest.mark.parametrize("kind", ["deblurgan", pytest.param("cyclegan", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_the_scale_of_float16_is_continued(kind, tmp_path):
     def run(made, steps):
         for _ in range(steps):
@@ -185,6 +186,7 @@ def trained_psnr(policy, seed, steps):
     return made.evaluate(blurred[-16:], sharp[-16:], verbose=0, return_dict=True)["psnr"]
 
 
+@pytest.mark.slow
 def test_a_few_steps_of_bfloat16_end_near_float32():
     # Seeds 1 to 3 are 27.5, 25.7 and 25.3 dB in float32: they differ more than precisions do.
     exact, mixed = (trained_psnr(policy, 1, 12) for policy in ("float32", "mixed_bfloat16"))

@@ -106,6 +106,7 @@ def test_a_run_writes_its_folder_and_goes_on(photographs, tmp_path):
     assert "--crop was 32, now 16" in changed.output
 
 
+@pytest.mark.slow
 def test_the_compact_generator_on_photographs_alone(photographs, tmp_path):
     run = tmp_path / "run"
     result = call(
@@ -199,6 +200,7 @@ def test_a_cache_changes_no_crop_and_holds_validation_too(
         assert len(list(tmp_path.glob("cache/*.npy"))) == (5 if name == "deblurgan" else 9)
 
 
+@pytest.mark.slow
 def test_what_streams_can_do_is_recorded_and_used_again(photographs, tmp_path, caplog):
     run, cache = tmp_path / "run", tmp_path / "cache"
     result = call(

@@ -385,6 +385,7 @@ def test_a_state_of_an_earlier_version_begins_its_epoch_anew(kind, folder, tmp_p
 
 
 @pytest.mark.parametrize("kind", ["deblurgan", pytest.param("cyclegan", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_run_continues_exactly_on_mirrored_devices(mirrored, kind, folder, tmp_path):
     def run(place=None, first=1):
         with mirrored.scope():

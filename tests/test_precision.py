@@ -196,12 +196,17 @@ def test_a_few_steps_of_bfloat16_end_near_float32():
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", MIXED)
 def test_200_steps_end_within_the_noise_of_float32(policy):
-    """The noise is what another seed of the weights and of the penalty changes."""
-    seeds = (1, 2, 3)
+    """The noise is what another seed of the weights and of the penalty changes.
+
+    A GAN amplifies rounding: the same seed ends half a decibel elsewhere when a sum is made in
+    another order. So it is means over six seeds that are compared, by their standard error.
+    """
     exact, mixed = (
-        np.array([trained_psnr(each, seed, 200) for seed in seeds]) for each in ("float32", policy)
+        np.array([trained_psnr(each, seed, 200) for seed in range(1, 7)])
+        for each in ("float32", policy)
     )
-    print(f"float32 {exact.round(3)}, {policy} {mixed.round(3)} dB")
-    spread = exact.std(ddof=1)
-    print(f"difference of the means {mixed.mean() - exact.mean():+.3f}, spread {spread:.3f} dB")
-    assert abs(mixed.mean() - exact.mean()) < max(spread, 0.1)
+    difference = mixed.mean() - exact.mean()
+    error = np.sqrt((exact.var(ddof=1) + mixed.var(ddof=1)) / 6)
+    print(f"float32 {exact.round(2)}, {policy} {mixed.round(2)} dB")
+    print(f"difference of the means {difference:+.2f}, its standard error {error:.2f} dB")
+    assert abs(difference) < 3 * error

@@ -130,7 +130,7 @@ def test_the_step_of_the_benchmark_is_that_of_the_trainer():
             patch.setattr(keras.random, "uniform", lambda shape, seed: tf.fill(shape, 0.3))
             sgd = lambda *_: keras.optimizers.SGD(1e-3)  # noqa: E731
             patch.setattr(benchmark, "paper_adam", sgd)
-            patch.setattr("deblur_keras.trainers.deblurgan.paper_adam", sgd)
+            patch.setattr("deblur_keras.trainers.optimizers.paper_adam", sgd)
             make(generator, critic, Content())(*batch)
         weights.append(generator.get_weights() + critic.get_weights())
     first = [*map(np.asarray, networks()[0].get_weights() + networks()[1].get_weights())]

@@ -32,7 +32,7 @@ _NAMES = {
     "WarmUp": "warmup",
     "WassersteinGP": "objectives",
     "WorkerError": "workers",
-    "paper_adam": "deblurgan",
+    "paper_adam": "optimizers",
 }
 _MODULES = (
     "accumulation",
@@ -46,6 +46,8 @@ _MODULES = (
     "fitting",
     "image_pool",
     "objectives",
+    "optimizers",
+    "passes",
     "precision",
     "state",
     "updates",

@@ -4,8 +4,7 @@ import keras
 import tensorflow as tf
 
 from deblur_keras import losses, metrics
-from deblur_keras.trainers import ema, objectives, precision, shares, updates, vigil
-from deblur_keras.trainers.deblurgan import paper_adam
+from deblur_keras.trainers import ema, objectives, optimizers, shares, updates, vigil
 from deblur_keras.trainers.image_pool import ImagePool
 from deblur_keras.trainers.replicated import Replicated
 
@@ -157,39 +156,29 @@ class CycleGAN(Replicated):
         Note:
             One Adam over two networks does what one each would do, so two optimizers are enough.
         """
-        if clip_norm < 0:
-            raise ValueError(f"clip_norm must not be negative; received {clip_norm!r}.")
-        for label, weight in (
-            ("adversarial", adversarial_weight),
-            ("cycle", cycle_weight),
-            ("identity", identity_weight),
-        ):
-            if weight < 0:
-                raise ValueError(f"{label}_weight must not be negative; received {weight!r}.")
-        if generator_optimizer is not None and generator_optimizer is critic_optimizer:
-            raise ValueError(
-                "The generators and the critics need an optimizer each: an optimizer keeps the "
-                "moments of its own networks. Received the same object for both."
-            )
+        optimizers.check_not_negative(
+            adversarial_weight=adversarial_weight,
+            cycle_weight=cycle_weight,
+            identity_weight=identity_weight,
+            clip_norm=clip_norm,
+        )
         if jit_compile and self.sharp_pool.size:
             raise ValueError(
                 "XLA cannot compile pools, which grow; leave jit_compile off, or make the CycleGAN "
                 "with pool_size=0."
             )
-        super().compile(
-            optimizer=generator_optimizer or paper_adam(2e-4), jit_compile=jit_compile, **kwargs
+        self.generator_optimizer, self.critic_optimizer = optimizers.pair(
+            (self.deblur_generator, self.blur_generator),
+            (self.sharp_critic, self.blurred_critic),
+            (generator_optimizer, critic_optimizer),
+            learning_rate=2e-4,
         )
-        generators = (self.deblur_generator, self.blur_generator)
-        networks = (*generators, self.sharp_critic, self.blurred_critic)
-        # Keras scales the loss of float16 for the one optimizer that it knows, and by its own type.
-        self.optimizer = precision.scaled(self.optimizer, *networks)
-        self.generator_optimizer = self.optimizer
-        self.critic_optimizer = critic_optimizer or paper_adam(2e-4)
-        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            self.critic_optimizer = precision.scaling(self.critic_optimizer)
-        # Built now, so that a checkpoint has something to restore into before the first step.
-        self.generator_optimizer.build(self._generator_variables())
-        self.critic_optimizer.build(self._critic_variables())
+        super().compile(
+            optimizer=self.generator_optimizer,
+            jit_compile=jit_compile,
+            auto_scale_loss=False,  # `optimizers.pair` has done it for both
+            **kwargs,
+        )
 
         adversarial = objectives.get(adversarial)
         self.sharp_objective = adversarial.bind(self.sharp_critic)

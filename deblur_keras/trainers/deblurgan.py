@@ -8,8 +8,8 @@ from deblur_keras.trainers import (
     accumulation,
     ema,
     objectives,
+    optimizers,
     passes,
-    precision,
     shares,
     updates,
     vigil,
@@ -125,30 +125,20 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
                 "XLA cannot compile the parts of a batch, which are gathered in a list; leave "
                 "jit_compile off, or accumulate at 1."
             )
-        if clip_norm < 0:
-            raise ValueError(f"clip_norm must not be negative; received {clip_norm!r}.")
-        for label, weight in (("content", content_weight), ("adversarial", adversarial_weight)):
-            if weight < 0:
-                raise ValueError(f"{label}_weight must not be negative; received {weight!r}.")
-        if generator_optimizer is not None and generator_optimizer is critic_optimizer:
-            raise ValueError(
-                "The generator and the critic need an optimizer each: an optimizer keeps the "
-                "moments of its own network. Received the same object for both."
-            )
-        super().compile(
-            optimizer=generator_optimizer or paper_adam(), jit_compile=jit_compile, **kwargs
+        optimizers.check_not_negative(
+            content_weight=content_weight,
+            adversarial_weight=adversarial_weight,
+            clip_norm=clip_norm,
         )
-        networks = (self.generator, self.critic)
-        # Keras scales the loss of float16 for the one optimizer that it knows, and by its own type.
-        self.optimizer = precision.scaled(self.optimizer, *networks)
-        self.generator_optimizer = self.optimizer
-        self.critic_optimizer = keras.optimizers.get(critic_optimizer or paper_adam())
-        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            self.critic_optimizer = precision.scaling(self.critic_optimizer)
-        # Built now, so that a checkpoint has something to restore into before the first step.
-        self.generator_optimizer.build(self.generator.trainable_variables)
-        self.critic_optimizer.build(self.critic.trainable_variables)
-
+        self.generator_optimizer, self.critic_optimizer = optimizers.pair(
+            [self.generator], [self.critic], (generator_optimizer, critic_optimizer)
+        )
+        super().compile(
+            optimizer=self.generator_optimizer,
+            jit_compile=jit_compile,
+            auto_scale_loss=False,  # `optimizers.pair` has done it for both
+            **kwargs,
+        )
         self.adversarial = objectives.get(adversarial).bind(self.critic)
         self.content = losses.get(content)
         self.content_weight = content_weight
@@ -159,16 +149,9 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
         self.vigil = vigil.Vigil()
         self.average = ema.MovingAverage(self.generator, ema_decay) if ema_decay else None
 
-        self.loss_trackers = {
-            name: keras.metrics.Mean(name)
-            for name in (
-                "generator_loss",
-                "critic_loss",
-                "content_loss",
-                "adversarial_loss",
-                "gradient_penalty",
-            )
-        }
+        names = ["generator_loss", "content_loss", "adversarial_loss"]
+        names += ["critic_loss", "gradient_penalty"] if adversarial_weight else []
+        self.loss_trackers = {name: keras.metrics.Mean(name) for name in names}
         self.quality_trackers = {"psnr": metrics.PSNR(), "ssim": metrics.SSIM()}
         self.blurred_tracker = metrics.PSNR("blurred_psnr")
 
@@ -363,18 +346,3 @@ def _unpack(data):
             f"{'no sharp images' if sharp is None else 'sample weights too'}."
         )
     return blurred, sharp
-
-
-def paper_adam(learning_rate=1e-4):
-    """Makes the optimizer of the authors' code: Adam(1e-4, 0.5, 0.999), epsilon 1e-8.
-
-    Args:
-        learning_rate: A number or a ``keras.optimizers.schedules.LearningRateSchedule``.
-
-    Returns:
-        A ``keras.optimizers.Adam``.
-
-    Reference:
-        DeblurGAN (Kupyn et al.), section 5, and its authors' code at publication.
-    """
-    return keras.optimizers.Adam(learning_rate, beta_1=0.5, beta_2=0.999, epsilon=1e-8)

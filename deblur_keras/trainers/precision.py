@@ -73,23 +73,11 @@ def scaled(optimizer, *networks):
         A ``keras.optimizers.LossScaleOptimizer`` around it, or the optimizer itself where no
         network needs that, or it is one already.
     """
-    needed = any("float16" in compute_types(network) for network in networks)
-    return scaling(optimizer) if needed else optimizer
-
-
-def scaling(optimizer):
-    """Wraps an optimizer so that it scales its loss, unless it does already.
-
-    Args:
-        optimizer: A ``keras.optimizers.Optimizer``.
-
-    Returns:
-        A ``keras.optimizers.LossScaleOptimizer``.
-    """
     import keras
 
     kind = keras.optimizers.LossScaleOptimizer
-    return optimizer if isinstance(optimizer, kind) else kind(optimizer)
+    needed = any("float16" in compute_types(network) for network in networks)
+    return kind(optimizer) if needed and not isinstance(optimizer, kind) else optimizer
 
 
 def lift(network):

@@ -78,6 +78,9 @@ def read(path):
 def best(history):
     """Finds the best epoch of a training by PSNR: of the validation, or of the crops trained on.
 
+    Of these crops what counts is the gain over the blurred input, where that is known: they are
+    others in each epoch, and easier in some.
+
     Args:
         history: As from `read`.
 
@@ -91,12 +94,13 @@ def best(history):
     """
     for prefix in ("val_", ""):
         values = history.get(f"{prefix}psnr", [])
-        known = [index for index, value in enumerate(values) if math.isfinite(value)]
-        if known:
-            index = max(known, key=lambda index: values[index])
-            blurred = history.get(f"{prefix}blurred_psnr", [])
-            reference = blurred[index] if index < len(blurred) else math.nan
-            return int(history["epoch"][index]) + 1, values[index], reference
+        blurred = history.get(f"{prefix}blurred_psnr", [math.nan] * len(values))
+        gains = [value - own for value, own in zip(values, blurred, strict=True)]
+        for scores in (values,) if prefix else (gains, values):
+            known = [index for index, score in enumerate(scores) if math.isfinite(score)]
+            if known:
+                index = max(known, key=scores.__getitem__)
+                return int(history["epoch"][index]) + 1, values[index], blurred[index]
     return None
 
 

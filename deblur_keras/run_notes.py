@@ -21,13 +21,14 @@ _FILES = (
 )
 
 
-def write(config, directory, counts):
+def write(config, directory, counts, place=None):
     """Writes the notes of a run as they are now.
 
     Args:
-        config: A `runs.RunConfig`.
+        config: A `run_config.RunConfig`.
         directory: The run folder, which is read for how far the run is.
         counts: Dictionary from kinds of images to how many there are.
+        place: Text, how far the run is, if it has stopped; see `TrainingState.place`.
 
     Returns:
         The path, a `pathlib.Path`.
@@ -36,30 +37,33 @@ def write(config, directory, counts):
         OSError: If a file cannot be read or written.
     """
     directory = Path(directory)
-    return images.write_bytes(directory / "README.md", _text(config, directory, counts).encode())
+    text = _text(config, directory, counts, place)
+    return images.write_bytes(directory / "README.md", text.encode())
 
 
-def _text(config, directory, counts):
+def _text(config, directory, counts, place):
     recipe, sources = config.recipe, config.sources
     path = directory.resolve()
     history = directory / "history.csv"
     columns = {"epoch": []} | (curves.read(history) if history.is_file() else {})
-    lines = [f"# {recipe.name}: {recipe.title}", "", _progress(config, columns), ""]
+    done = max((int(epoch) + 1 for epoch in columns["epoch"]), default=0)
+    progress = _progress(done, recipe.epochs, place, columns)
+    lines = [f"# {recipe.name}: {recipe.title}", "", progress, ""]
     lines += ["## What was run", "", *_table(config, counts), ""]
-    commands = [
-        f"deblur-keras train --resume -o {_quoted(path)}",
-        f"deblur-keras deblur photo.jpg --model {_quoted(path / 'generator.keras')}",
-    ]
-    if pairs := sources.validation or sources.data:
-        commands.append(
-            f"deblur-keras evaluate {_quoted(path / 'generator.keras')} --data {_quoted(pairs)}"
-        )
-    commands.append(f"tensorboard --logdir {_quoted(path / 'tensorboard')}")
-    epochs = max((int(epoch) + 1 for epoch in columns["epoch"]), default=0)
-    if epochs >= recipe.epochs:
+    commands = [f"deblur-keras train --resume -o {_quoted(path)}"]
+    if done >= recipe.epochs:
         commands[0] += f" --epochs {2 * recipe.epochs}  # it has finished; this makes it longer"
     else:
         commands[0] += "  # goes on exactly where the last checkpoint is"
+    # One that was stopped within its first epoch has only the last.
+    saved = [name for name in ("generator.keras", "generator-last.keras") if (path / name).exists()]
+    if saved:
+        generator = _quoted(path / saved[0])
+        commands.append(f"deblur-keras deblur photo.jpg --model {generator}")
+        if pairs := sources.validation or sources.data:
+            commands.append(f"deblur-keras evaluate {generator} --data {_quoted(pairs)}")
+    if (path / "tensorboard").is_dir():
+        commands.append(f"tensorboard --logdir {_quoted(path / 'tensorboard')}")
     lines += ["## How to go on, and how to use it", "", "```bash", *commands, "```", ""]
     by = "its PSNR" if curves.best(columns) or recipe.trainer != "CycleGAN" else "age: the latest"
     shown = [(name, what) for name, what in _FILES if (directory / name).exists()]
@@ -68,9 +72,10 @@ def _text(config, directory, counts):
     return "\n".join([*lines, ""])
 
 
-def _progress(config, columns):
-    done = max((int(epoch) + 1 for epoch in columns["epoch"]), default=0)
-    said = f"{done} of {config.recipe.epochs} epochs are done."
+def _progress(done, epochs, place, columns):
+    said = f"{done} of {epochs} epochs are done."
+    if place and done < epochs:
+        said = f"Stopped: {place}, of {epochs} epochs."
     if found := curves.best(columns):
         epoch, psnr, blurred = found
         where = "on the validation pairs" if "val_psnr" in columns else "on the training crops"

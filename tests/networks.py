@@ -4,7 +4,26 @@ A new network is one line here: name -> builder of a small one that takes images
 generators also take any size that is a multiple of 8.
 """
 
+import keras
+
 from deblur_keras import critics, generators
+
+
+def tiny_generator(filters=4, dropout=0.0):
+    """As small as may be, where a trainer is tested: what takes time there is to trace."""
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(filters, 3, padding="same", activation="tanh")(image)
+    x = keras.layers.Dropout(dropout)(x) if dropout else x
+    x = keras.layers.Conv2D(3, 3, padding="same")(x)
+    return keras.Model(image, keras.layers.Activation("tanh", dtype="float32")(x))
+
+
+def tiny_critic():
+    """The same of a critic."""
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 4, strides=2, padding="same", activation="leaky_relu")(image)
+    return keras.Model(image, keras.layers.Conv2D(1, 4, padding="same", dtype="float32")(x))
+
 
 GENERATORS = {
     "resnet": lambda: generators.resnet_generator(filters=4, blocks=2),

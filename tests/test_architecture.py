@@ -19,11 +19,12 @@ FLOORS = {
     **dict.fromkeys(["models", "windows"], 2),
     **dict.fromkeys(["trainers", "restorer", "tiled", "engines"], 3),
     **dict.fromkeys(["evaluation", "export", "recipes", "feeds", "runs"], 4),
-    **dict.fromkeys(["curves", "run_notes"], 4),
+    **dict.fromkeys(["curves", "run_config", "run_notes"], 4),
     **dict.fromkeys(["cli", "demo"], 5),
 }
 # On one floor: pixels are converted in images, trajectories are half of blur, a command is its
-# function's face, a run is a recipe and its feed, a restorer restores in tiles and by engines, a
+# function's face, a run is a recipe and its feed, both
+# in its configuration, a restorer restores in tiles and by engines, a
 # model is described by what its layers say, an uncertainty map is an image, a run is drawn
 # with the evaluation's tools.
 SIBLINGS = {
@@ -33,7 +34,8 @@ SIBLINGS = {
     *(("blur", "camera"), ("blur", "shakes"), ("shakes", "trajectories")),
     *(("runs", "recipes"), ("runs", "feeds"), ("restorer", "tiled")),
     *(("runs", "curves"), ("runs", "run_notes"), ("run_notes", "curves"), ("films", "images")),
-    *(("curves", "evaluation"),),
+    *(("curves", "evaluation"), ("runs", "run_config")),
+    *(("run_config", "recipes"), ("run_config", "feeds")),
     *(("restorer", "engines"), ("models", "generators"), ("uncertainty", "images")),
     *(("planning", "memory"), ("planning", "tiles")),
 }

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import CRITICS, GENERATORS
+from networks import tiny_critic, tiny_generator
 
 from deblur_keras import datasets, images
 from deblur_keras.trainers import (
@@ -23,7 +23,7 @@ BLURRED, SHARP = (RNG.uniform(-1, 1, (2, 32, 32, 3)).astype("float32") for _ in 
 
 def trainer(seed=1):
     keras.utils.set_random_seed(seed)
-    made = DeblurGAN(GENERATORS["resnet"](), CRITICS["patch-plain"](), seed=seed)
+    made = DeblurGAN(tiny_generator(), tiny_critic(), seed=seed)
     made.compile(critic_steps=2)
     return made
 
@@ -80,6 +80,24 @@ def test_save_generator_keeps_the_best_and_the_last(tmp_path):
         "generator-last.keras",
         "generator.keras",
     ]
+
+
+def test_the_best_is_not_the_epoch_with_the_easiest_crops(tmp_path):
+    made = trainer()
+    saver = SaveGenerator(tmp_path, monitor="psnr", baseline="blurred_psnr")
+    saver.set_model(made)
+    for epoch, (psnr, blurred) in enumerate([(24.0, 23.5), (30.0, 30.2), (25.0, 24.0)]):
+        saver.on_epoch_end(epoch, {"psnr": psnr, "blurred_psnr": blurred})
+    assert saver.best == 1.0 and saver.measure == "psnr - blurred_psnr"
+    state = TrainingState(made, tmp_path / "state")
+    state.watch(saver)
+    state.save()
+    for monitor, baseline, best in (("psnr", "blurred_psnr", 1.0), ("val_psnr", None, -math.inf)):
+        again = TrainingState(trainer(), tmp_path / "state")
+        assert again.restore()
+        other = SaveGenerator(tmp_path, monitor, baseline=baseline)
+        again.watch(other)  # of other images than before it would mean nothing
+        assert other.best == again.best == best
 
 
 def test_save_generator_names_what_was_logged(tmp_path):
@@ -201,8 +219,8 @@ def test_nothing_is_told_when_all_images_are_used(caplog):
 
 def cycle(first=1):
     keras.utils.set_random_seed(first)
-    networks = [GENERATORS["resnet"](), GENERATORS["resnet"]()]
-    networks += [CRITICS["patch-plain"](), CRITICS["patch-plain"]()]
+    networks = [tiny_generator(), tiny_generator()]
+    networks += [tiny_critic(), tiny_critic()]
     made = CycleGAN(*networks, pool_size=2, seed=1)
     made.compile()
     return made

@@ -4,11 +4,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import CRITICS, GENERATORS
+from networks import tiny_critic, tiny_generator
 
+from deblur_keras import curves
 from deblur_keras.trainers import (
     CycleGAN,
     DeblurGAN,
+    HistoryFile,
     ImagePool,
     SaveGenerator,
     StopOnDivergence,
@@ -23,15 +25,15 @@ BLURRED, SHARP = (RNG.uniform(-1, 1, (6, 32, 32, 3)).astype("float32") for _ in 
 
 def deblurgan(**options):
     keras.utils.set_random_seed(1)
-    made = DeblurGAN(GENERATORS["compact"](), CRITICS["patch-plain"](), seed=1)
+    made = DeblurGAN(tiny_generator(), tiny_critic(), seed=1)
     made.compile(critic_steps=2, **options)
     return made
 
 
 def cyclegan(**options):
     keras.utils.set_random_seed(1)
-    networks = [GENERATORS["compact"]() for _ in range(2)]
-    networks += [CRITICS["patch-plain"]() for _ in range(2)]
+    networks = [tiny_generator() for _ in range(2)]
+    networks += [tiny_critic() for _ in range(2)]
     made = CycleGAN(*networks, pool_size=2, seed=1)
     made.compile(**options)
     return made
@@ -69,6 +71,20 @@ def test_a_step_that_is_not_finite_changes_nothing_and_spoils_no_average(make, c
         in (caplog.text)
     )
     assert "epoch 1, update 3: sound again, after 1 bad step." in caplog.text
+
+
+def test_an_epoch_of_bad_steps_has_no_scores_and_is_told_briefly(tmp_path, caplog):
+    trainer = deblurgan()
+    history = HistoryFile(tmp_path / "history.csv")
+    saver = SaveGenerator(tmp_path, "psnr", baseline="blurred_psnr")
+    callbacks = [StopOnDivergence(), saver, history]
+    trainer.fit(pairs(0, 1, 2).take(3), verbose=0, callbacks=callbacks)
+    trainer.fit(pairs(), verbose=0, epochs=2, initial_epoch=1, callbacks=callbacks)
+    first, second = curves.read(tmp_path / "history.csv")["psnr"]
+    assert math.isnan(first) and second > 0
+    assert math.isfinite(saver.best)
+    assert caplog.text.count("since its loss is not finite") == 2  # of both networks, once
+    assert "epoch 1, update 3: the same; 3 bad steps in a row." in caplog.text
 
 
 @pytest.mark.slow

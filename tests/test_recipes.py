@@ -364,6 +364,7 @@ def test_show_prints_toml_that_train_takes():
         ("deblurgan", {"clip_norm": -1}, "clip_norm must be a finite number of at least 0"),
         ("deblurgan", {"accumulate": 2}, "at most batch; received accumulate = 2 and batch = 1"),
         ("deblurgan", {"warmup_epochs": 1, "content_weight": 0}, "by the content loss alone"),
+        ("deblurgan", {"warmup_epochs": 3, "epochs": 3}, "warmup_epochs = 3 and epochs = 3"),
         ("cyclegan", {"warmup_epochs": 1}, "'cyclegan' has no warmup_epochs: without pairs"),
         ("cyclegan", {"accumulate": 2}, "'cyclegan' has no accumulate: its image pools"),
     ],

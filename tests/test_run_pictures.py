@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deblur_keras import curves, feeds, films, images, recipes, run_notes, runs
+from deblur_keras import curves, feeds, films, images, recipes, run_config, run_notes
 from deblur_keras.cli import epochs, main
 from deblur_keras.trainers import AfterEpochs
 
@@ -60,11 +60,12 @@ def test_notes_say_what_was_run_and_their_commands_parse(tmp_path, monkeypatch):
     data.mkdir()
     (tmp_path / "photo.jpg").touch()
     recipe = recipes.get("deblurgan").override({"generator": "compact", "epochs": 3})
-    config = runs.RunConfig(recipe, feeds.Sources(str(data)), seed=7)
+    config = run_config.RunConfig(recipe, feeds.Sources(str(data)), seed=7)
     first = run_notes.write(config, run, {"pairs": 12}).read_text()
     assert "0 of 3 epochs are done.\n" in first
     (run / "history.csv").write_text(PAIRED.replace("blurred_psnr", "val_blurred_psnr"))
     (run / "generator.keras").touch()
+    (run / "tensorboard").mkdir()
     notes = run_notes.write(config, run, {"pairs": 12, "sharp": 0}).read_text()
     assert (
         "is **22.25 dB** on the validation pairs, in epoch 2; the blurred input's own is 21.50"

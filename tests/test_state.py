@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from networks import tiny_critic, tiny_generator
 
 from deblur_keras import datasets, images
 from deblur_keras.trainers import (
@@ -25,23 +26,9 @@ RNG = np.random.default_rng(0)
 BLURRED, SHARP = (RNG.uniform(-1, 1, (2, 32, 32, 3)).astype("float32") for _ in range(2))
 
 
-def generator(filters=4):
-    """As small as may be, since what takes time here is to trace: with dropout, which is random."""
-    image = keras.Input((None, None, 3))
-    x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(image)
-    x = keras.layers.Conv2D(3, 3, padding="same")(keras.layers.Dropout(0.5)(x))
-    return keras.Model(image, keras.layers.Activation("tanh")(x))
-
-
-def critic():
-    image = keras.Input((None, None, 3))
-    x = keras.layers.Conv2D(4, 4, strides=2, padding="same", activation="leaky_relu")(image)
-    return keras.Model(image, keras.layers.Conv2D(1, 4, padding="same")(x))
-
-
 def deblurgan(first=1, compiled=None, **options):
     keras.utils.set_random_seed(first)
-    made = DeblurGAN(generator(**options), critic(), seed=first)
+    made = DeblurGAN(tiny_generator(dropout=0.5, **options), tiny_critic(), seed=first)
     made.compile(critic_steps=2, **compiled or {})
     return made
 
@@ -55,9 +42,14 @@ def warm_up(kind):
     return WarmUp(1 if kind == "steadied" else 0)
 
 
+def _pair_of_each():
+    generators = [tiny_generator(dropout=0.5) for _ in range(2)]
+    return [*generators, *(tiny_critic() for _ in range(2))]
+
+
 def cyclegan(first=1, seed=1):
     keras.utils.set_random_seed(first)
-    made = CycleGAN(generator(), generator(), critic(), critic(), pool_size=3, seed=seed)
+    made = CycleGAN(*_pair_of_each(), pool_size=3, seed=seed)
     made.compile()
     return made
 
@@ -122,7 +114,7 @@ def fit(kind, folder, run, place=None, first=1, **limits):
     trainer = TRAINERS[kind](first)
     state = TrainingState(trainer, run / "state", **limits)
     state.restore()
-    saver = SaveGenerator(run, monitor="val_psnr", best=state.best)
+    saver = SaveGenerator(run, monitor="val_psnr")
     state.watch(saver)
     callbacks = [
         LinearDecay(2e-4, constant_epochs=1, decay_epochs=EPOCHS),
@@ -155,7 +147,10 @@ def everything(trainer):
     return values
 
 
-@pytest.fixture(scope="module", params=list(TRAINERS))
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(k, marks=[pytest.mark.slow] * (k == "steadied")) for k in TRAINERS],
+)
 def whole(request, folder, tmp_path_factory):
     """A run that nobody stopped."""
     run = tmp_path_factory.mktemp("whole")
@@ -331,7 +326,7 @@ def test_other_networks_and_optimizers_are_refused_with_the_difference(tmp_path)
         CheckpointError, match=r"generator: \S*kernel was \[3, 3, 3, 4\], now .* 8\]"
     ):
         TrainingState(deblurgan(filters=8), tmp_path).restore()
-    sgd = DeblurGAN(generator(), critic())
+    sgd = DeblurGAN(tiny_generator(dropout=0.5), tiny_critic())
     sgd.compile(keras.optimizers.SGD(), paper_adam())
     with pytest.raises(CheckpointError, match=r"generator_optimizer had .* variables, now"):
         TrainingState(sgd, tmp_path).restore()

@@ -224,6 +224,10 @@ def test_a_lost_worker_is_named(monkeypatch):
         raise_named(tf.errors.UnavailableError(None, None, text))
     with pytest.raises(WorkerError, match=r"worker 1 \(b:2\) or worker 2 \(c:3\) is gone"):
         raise_named(tf.errors.AbortedError(None, None, "reset"))
+    with pytest.raises(WorkerError, match="worker 1"):
+        raise_named(tf.errors.InternalError(None, None, "Collective ops is aborted by: reset"))
+    with pytest.raises(tf.errors.InternalError, match="bad kernel"):
+        raise_named(tf.errors.InternalError(None, None, "bad kernel"))
     with pytest.raises(ValueError, match="mine"):
         raise_named(ValueError("mine"))
     monkeypatch.delenv("TF_CONFIG")

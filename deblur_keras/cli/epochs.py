@@ -85,6 +85,7 @@ def summary(logs, blurred=True):
         ('critic -0.512, 24.31 dB (blurred 23.90)', 'critic -0.512, 24.31 dB')
     """
     names = _LONG if blurred else _SHORT
+    logs = {name: value for name, value in logs.items() if not math.isnan(value)}
     parts = [f"{short} {_three(logs[name])}" for name, short in names.items() if name in logs]
     for name, reference, where in _SCORES:
         if name in logs:

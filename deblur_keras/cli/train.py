@@ -216,7 +216,7 @@ def train(context, recipe, output, resume, config, settings, **options):
     console.import_tensorflow()
     import tensorflow as tf
 
-    from deblur_keras import runs
+    from deblur_keras import run_config, runs
     from deblur_keras.datasets import DatasetError, mishaps
     from deblur_keras.images import ImageError
     from deblur_keras.trainers import workers
@@ -236,14 +236,14 @@ def train(context, recipe, output, resume, config, settings, **options):
     )
     try:
         if resume:
-            configured = runs.read_config(output)
+            configured = run_config.read(output)
             if chosen and chosen.name != configured.recipe.name:
-                raise runs.RunError(
+                raise run_config.RunError(
                     f"The run in {output} is one of {configured.recipe.name}, not of {chosen.name}."
                 )
             chosen = configured.recipe
         else:
-            configured, given = runs.RunConfig(chosen), options
+            configured, given = run_config.RunConfig(chosen), options
         try:
             for change in changes:
                 chosen = chosen.override(change)

@@ -224,6 +224,12 @@ class Recipe:
             raise checks.RecipeError(
                 "warmup_epochs train by the content loss alone; received content_weight = 0."
             )
+        if self.warmup_epochs >= self.epochs and self.adversarial_weight:
+            raise checks.RecipeError(
+                f"warmup_epochs come before the critic's, so that they are fewer than epochs; "
+                f"received warmup_epochs = {self.warmup_epochs} and epochs = {self.epochs}. Set "
+                "adversarial_weight = 0 for content losses alone."
+            )
 
     def _settled(self, fields, sources):
         """Makes the recipe with these fields, and brings along what follows from them."""

@@ -85,19 +85,23 @@ class SaveGenerator(keras.callbacks.Callback):
         directory: Folder to write to.
         monitor: A logged name, higher is better. None takes the latest for the best, for training
             without pairs, where nothing logged says how well the generator deblurs.
-        best: The highest value of an earlier part of the same run.
+        best: The highest value of an earlier part of the same run; `TrainingState.watch` sets it.
+        baseline: A logged name whose value is subtracted from that of ``monitor``:
+            ``"blurred_psnr"`` for crops that are others in each epoch, among which the one with the
+            easiest would be the best.
 
     A file that cannot be written is told, and tried again after the next epoch; what is still
     missing when the training ends is an error then.
     """
 
-    def __init__(self, directory, monitor="val_psnr", best=-math.inf):
+    def __init__(self, directory, monitor="val_psnr", best=-math.inf, baseline=None):
         super().__init__()
         self.directory = Path(directory)
         self.monitor = monitor
+        self.baseline = baseline
         self.best = best
         self._failed = {}
-        self._left = False  # to the end, since the last step was bad
+        self._left = None  # to the end, since the last step was bad; None before an epoch
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves the last generator, and the best if it is."""
@@ -121,7 +125,8 @@ class SaveGenerator(keras.callbacks.Callback):
         """
         if "generator-last.keras" in self._failed or self._left:
             self._attempt("generator-last.keras")
-        if self._left and not (self.directory / "generator.keras").exists():
+        # None was the best, as where all steps were bad.
+        if self._left is not None and not (self.directory / "generator.keras").exists():
             self._attempt("generator.keras")
         if self._failed:
             failures = "; ".join(f"{name}: {why}" for name, why in self._failed.items())
@@ -130,14 +135,22 @@ class SaveGenerator(keras.callbacks.Callback):
                 f"{failures}. The files of before are kept."
             )
 
+    @property
+    def measure(self):
+        """What `best` is a value of, such as ``"psnr - blurred_psnr"``; None for the latest."""
+        return " - ".join(name for name in (self.monitor, self.baseline) if name) or None
+
     def _value(self, logs):
-        value = None if self.monitor is None else logs.get(self.monitor)
-        if value is None and self.monitor is not None:
-            raise ValueError(
-                f"SaveGenerator watches {self.monitor!r}, which was not logged; logged were "
-                f"{sorted(logs)}. Pass validation_data to fit, or another monitor, or None."
-            )
-        return value
+        if self.monitor is None:
+            return None
+        names = [name for name in (self.monitor, self.baseline) if name]
+        for name in names:
+            if name not in logs:
+                raise ValueError(
+                    f"SaveGenerator watches {name!r}, which was not logged; logged were "
+                    f"{sorted(logs)}. Pass validation_data to fit, or another monitor, or None."
+                )
+        return logs[self.monitor] - (logs[self.baseline] if self.baseline else 0.0)
 
     def _attempt(self, name):
         """Saves under a name; says whether that went well."""

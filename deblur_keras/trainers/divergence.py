@@ -50,6 +50,7 @@ class StopOnDivergence(keras.callbacks.Callback):
         self.total = 0
         self._left_out = {}
         self._since = None
+        self._told = ""
         self._epoch = 0
 
     def on_train_begin(self, logs=None):
@@ -84,10 +85,15 @@ class StopOnDivergence(keras.callbacks.Callback):
         self.total += 1
         if self._vigil.bad_steps >= self.limit:
             raise FloatingPointError(self._explanation("; ".join(faults)))
-        _logger.warning(
-            "%s: %s. Bad step %s of at most %s in a row; nothing is saved meanwhile.",
-            *(place, "; ".join(faults), self._vigil.bad_steps, self.limit),
-        )
+        fault = "; ".join(faults)
+        if fault.partition("(")[0] == self._told.partition("(")[0] and self._vigil.bad_steps > 1:
+            _logger.warning("%s: the same; %s in a row.", place, _bad(self._vigil.bad_steps))
+        else:
+            _logger.warning(
+                "%s: %s. Bad step %s of at most %s in a row; nothing is saved meanwhile.",
+                *(place, fault, self._vigil.bad_steps, self.limit),
+            )
+        self._told = fault
 
     def _faults(self):
         """Says what is wrong with the latest step; nothing if it is sound."""
@@ -109,8 +115,8 @@ class StopOnDivergence(keras.callbacks.Callback):
         streak = f" {row} steps in a row were bad, since {self._since}." if row > 1 else ""
         where = "" if row > 1 else f" at {self._since}"
         return (
-            f"The training diverged{where}: {fault}.{streak} What was saved before is kept and "
-            f"sound. Suspects: {'; '.join(self._suspects())}."
+            f"The training diverged{where}: {fault}.{streak} Whatever was saved before is kept. "
+            f"Suspects: {'; '.join(self._suspects())}."
         )
 
     def _suspects(self):

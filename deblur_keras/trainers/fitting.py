@@ -58,14 +58,19 @@ def estimate(trainer, crop):
     return Need(4 * _WEIGHTS * weights, (made + max(_CRITIC_PASSES * judged, content)) / crop**2)
 
 
-def advice(trainer, batch, crop, multiple=1, budget=None):
+def advice(trainer, batch, crop, multiple=1, replicas=1, accumulate=1, budget=None):
     """Says what would fit, after a training ran out of memory.
+
+    First what leaves the training as it is, a batch worked on in parts; then smaller batches and
+    crops.
 
     Args:
         trainer: As in `estimate`.
         batch: Crops an update, which did not fit.
         crop: Their side.
         multiple: What sides must be multiples of.
+        replicas: Devices that share the batch.
+        accumulate: Parts that each has worked on one after the other.
         budget: Bytes there are; found out if not given: what the GPU held at most, or what this
             process holds and could still take.
 
@@ -74,20 +79,33 @@ def advice(trainer, batch, crop, multiple=1, budget=None):
     """
     said = f"Out of memory with crops of {crop}x{crop} px, {batch} an update."
     need = estimate(trainer, crop)
-    least = need.bytes(batch, crop)
+
+    def least(batch, crop, parts):
+        return need.bytes(-(-batch // (replicas * parts)), crop)
+
     # Where nobody knows what there is, half of what was tried.
-    budget = budget or _budget() or 1.01 * need.bytes(batch, crop / 2**0.5) / _MARGIN
+    budget = budget or _budget() or 1.01 * least(batch, crop / 2**0.5, accumulate) / _MARGIN
     # It did not fit, whatever the estimate says.
-    factor = max(1.0, 1.1 * budget / least)
-    known = f"need about {_gigabytes(factor * least)} and have about {_gigabytes(budget)}"
+    tried = least(batch, crop, accumulate)
+    factor = max(1.0, 1.1 * budget / tried)
+    each = " each" if replicas > 1 else ""
+    known = f"need about {_gigabytes(factor * tried)}{each} and have about {_gigabytes(budget)}"
 
-    def fits(batch, crop):
-        return factor * need.bytes(batch, crop) <= _MARGIN * budget
+    def fits(batch, crop, parts=accumulate):
+        return factor * least(batch, crop, parts) <= _MARGIN * budget
 
-    fewer, smaller = batch, crop
+    def divided(parts):
+        return 2 * parts * replicas <= batch and not fits(batch, crop, parts)
+
+    fewer, smaller, parts = batch, crop, accumulate
+    while hasattr(trainer, "accumulate") and divided(parts):
+        parts *= 2
+    options = []
+    if parts > accumulate and fits(batch, crop, parts):
+        options.append(f"--set accumulate={parts}")
     while fewer > 1 and not fits(fewer, crop):
         fewer //= 2
-    options = [f"--batch {fewer}"] if fewer < batch and fits(fewer, crop) else []
+    options += [f"--batch {fewer}"] if fewer < batch and fits(fewer, crop) else []
     step = max(multiple, _SMALLEST) if multiple <= _SMALLEST else multiple
     step -= step % multiple
     smaller -= smaller % step or step

@@ -1,8 +1,10 @@
 """What Keras leaves undone of training on several devices, mended in one place for all trainers."""
 
 import functools
+import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -63,7 +65,11 @@ class Replicated(keras.Model):
         """Reads the averages that were logged over all replicas, each by the images that it had.
 
         Keras does so where a step logs all of the metrics, but else takes the last step's logs,
-        which are the plain mean of what the replicas have.
+        which are the plain mean of what the replicas have. An average of nothing, as where all
+        steps of an epoch were left out, is NaN, where Keras has 0.
         """
         results = self.get_metrics_result()
+        for metric in self.metrics:
+            if not np.any(getattr(metric, "count", 1)):
+                results[metric.name] = math.nan
         return {name: results.get(name, value) for name, value in (logs or {}).items()}

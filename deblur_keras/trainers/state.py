@@ -95,6 +95,7 @@ class TrainingState(keras.callbacks.Callback):
         )
         self._files = checkpoints.Checkpoints(directory)
         self._best_source = None
+        self._measure = None  # what the best value of a checkpoint is a value of
         self._restored = False  # and no epoch begun since
         self._within = False  # an update, which may have changed something
         self._failed = False  # to write the last checkpoint that was due
@@ -127,7 +128,14 @@ class TrainingState(keras.callbacks.Callback):
         return f"epoch {self.epoch + 1}, {self.step} of its {self.steps} updates done"
 
     def watch(self, saver):
-        """Takes the best value so far from a `SaveGenerator`, to keep it across interruptions."""
+        """Takes the best value so far from a `SaveGenerator`, to keep it across interruptions.
+
+        Args:
+            saver: It gets the best value of before, unless that is of something else, such as the
+                PSNR of other images.
+        """
+        if self._measure is None or self._measure == saver.measure:
+            saver.best = max(saver.best, self.best)
         self._best_source = saver
 
     def restore(self):
@@ -171,6 +179,7 @@ class TrainingState(keras.callbacks.Callback):
         self.step = notes.get("step", 0)
         self.steps = notes.get("steps")
         self.extra = notes.get("extra", {})
+        self._measure = notes.get("measure")
         self._averages = notes.get("averages")
         self._logged = notes.get("logged", [])
         self._restored = True
@@ -216,6 +225,7 @@ class TrainingState(keras.callbacks.Callback):
             **{"epoch": self.epoch, "step": self.step, "batches": self.batches},
             **{"steps": self.steps, "extra": self.extra, "logged": self._logged},
             "averages": self._averages or self._read_averages(),
+            "measure": getattr(self._best_source, "measure", self._measure),
             "parts": contents.described(self._trainer),
         }
         self._collect()

@@ -112,7 +112,8 @@ class HistoryFile(keras.callbacks.Callback):
         """Adds the row of the epoch."""
         if self._rows is None:
             self._rows = [row for row in self._read() if int(row["epoch"]) < epoch]
-        self._rows.append({"epoch": epoch, **(logs or {})})
+        known = {name: value for name, value in (logs or {}).items() if not math.isnan(value)}
+        self._rows.append({"epoch": epoch, **known})
         filled = {name for row in self._rows for name, value in row.items() if value != ""}
         names = sorted(filled - {"epoch"})
         table = io.StringIO()

@@ -21,6 +21,7 @@ _EXAMPLE = (
 )
 _PATIENCE = 600.0  # seconds until all have to be there
 _TELL = 15.0  # seconds between two lines about those that are not
+_OF_CONNECTIONS = ("connection", "socket", "collective", "peer", "rpc", "unreachable")
 
 _logger = logging.getLogger(__name__)
 
@@ -242,7 +243,11 @@ def lost_named():
     except (*lost, tf.errors.DeadlineExceededError, tf.errors.InternalError) as error:
         text = f"{error} {error.__cause__ or ''}"
         others = [number for number in range(len(there.addresses)) if number != there.number]
-        named = [number for number in others if f"task:{number}" in text] or others
+        named = [number for number in others if f"task:{number}" in text]
+        connected = named or any(word in text.lower() for word in _OF_CONNECTIONS)
+        if isinstance(error, tf.errors.InternalError) and not connected:
+            raise  # something else is wrong, here
+        named = named or others
         which = " or ".join(f"worker {number} ({there.addresses[number]})" for number in named)
         raise WorkerError(
             f"This is worker {there.number}, and {which} is gone: its own output says why. What "

@@ -1,13 +1,21 @@
 """What becomes of a training when a file cannot be written: no more than has to."""
 
 import contextlib
+import errno
 import logging
+import os
 
 import tensorflow as tf
 
 from deblur_keras import images
 
-ERRORS = (OSError, tf.errors.OpError)  # a full disk is an OpError where TensorFlow writes
+# That another worker was lost is no fault of a file; see `workers.lost_named`.
+_LOST = (
+    *(tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError),
+    tf.errors.DeadlineExceededError,
+)
+# A full disk is an OpError where TensorFlow writes.
+ERRORS = (OSError, *(kind for kind in tf.errors.OpError.__subclasses__() if kind not in _LOST))
 
 _logger = logging.getLogger(__name__)
 
@@ -59,4 +67,6 @@ def reason(error):
     if isinstance(error, OSError) and error.errno:
         return images.reason(error)
     said = str(error).strip().splitlines()
+    if said and "no space left" in said[0].lower():
+        return images.reason(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     return said[0].rstrip(".") if said else type(error).__name__

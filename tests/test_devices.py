@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
+from networks import tiny_critic
 
 from deblur_keras import images
 from deblur_keras.cli import main
@@ -37,19 +38,15 @@ def generator():
     return keras.Model(image, keras.layers.Conv2D(3, 3, padding="same", activation="tanh")(x))
 
 
-def critic():
-    image = keras.Input((None, None, 3))
-    x = keras.layers.Conv2D(4, 4, strides=2, padding="same", activation="leaky_relu")(image)
-    return keras.Model(image, keras.layers.Conv2D(1, 4, padding="same")(x))
-
-
 def trainer(kind, **options):
     keras.utils.set_random_seed(1)
     sgd = [keras.optimizers.SGD(0.01) for _ in range(2)]
     if kind == "cyclegan":
-        made = CycleGAN(generator(), generator(), critic(), critic(), pool_size=20, seed=3)
+        made = CycleGAN(
+            generator(), generator(), tiny_critic(), tiny_critic(), pool_size=20, seed=3
+        )
     else:
-        made = DeblurGAN(generator(), critic(), seed=3)
+        made = DeblurGAN(generator(), tiny_critic(), seed=3)
         options = {"critic_steps": 2, "content": "mse", "content_weight": 10.0} | options
     made.compile(*sgd, **options)
     return made
@@ -129,7 +126,7 @@ def test_each_device_has_a_pool(mirrored):
 
 def test_pools_are_for_as_many_devices(mirrored, tmp_path):
     def made(pool_size):
-        networks = generator(), generator(), critic(), critic()
+        networks = generator(), generator(), tiny_critic(), tiny_critic()
         cycle = CycleGAN(*networks, pool_size=pool_size)
         cycle.compile()
         return cycle

@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_state import BLURRED, SHARP, critic, generator
+from networks import tiny_critic, tiny_generator
+from test_state import BLURRED, SHARP
 
 from deblur_keras.trainers import CycleGAN, DeblurGAN, MovingAverage, SaveGenerator, ema
 
@@ -42,13 +43,13 @@ def test_it_runs_and_is_kept_with_the_statistics_of_batch_norms():
 
 
 def deblurgan():
-    made = DeblurGAN(generator(), critic())
+    made = DeblurGAN(tiny_generator(), tiny_critic())
     made.compile(critic_steps=1, ema_decay=0.9)
     return made
 
 
 def cyclegan():
-    made = CycleGAN(generator(), generator(), critic(), critic(), pool_size=2)
+    made = CycleGAN(tiny_generator(), tiny_generator(), tiny_critic(), tiny_critic(), pool_size=2)
     made.compile(ema_decay=0.9)
     return made
 

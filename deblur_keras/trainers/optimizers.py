@@ -39,9 +39,11 @@ def pair(generators, critics, optimizers, learning_rate=1e-4):
         ValueError: If both are the same object.
 
     Example:
-        >>> network, critic = (keras.Sequential([keras.Input((1,))]) for _ in range(2))
-        >>> [optimizer.name for optimizer in pair([network], [critic], ("sgd", None))]
-        ['SGD', 'adam']
+        >>> network, critic = (
+        ...     keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]) for _ in range(2)
+        ... )
+        >>> [type(optimizer).__name__ for optimizer in pair([network], [critic], ("sgd", None))]
+        ['SGD', 'Adam']
     """
     if optimizers[0] is not None and optimizers[0] is optimizers[1]:
         raise ValueError(

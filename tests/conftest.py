@@ -22,7 +22,7 @@ def pytest_configure():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    # No test cuts the power, and a disk that others keep busy can take a minute for each checkpoint.
+    # No test cuts the power, and a busy disk can take a minute for each checkpoint.
     os.fsync = lambda descriptor: None
 
 

@@ -40,7 +40,7 @@ def assert_same(ours, theirs):
 
 
 OBJECTIVES = WassersteinGP(), WassersteinGP(mode="pixelwise"), LeastSquares()
-QUICK = (OBJECTIVES[0], 5, 3), (OBJECTIVES[1], 4, 2), (OBJECTIVES[2], 1, 4)
+QUICK = (OBJECTIVES[0], 5, 3), (OBJECTIVES[2], 1, 4)
 SLOW = itertools.product(OBJECTIVES, ((4, 2), (4, 4), (5, 3), (1, 4)))
 
 

@@ -645,7 +645,7 @@ _TFDS_BUILD = (
 )
 
 
-@pytest.mark.parametrize("how", ["folder", "name"])
+@pytest.mark.parametrize("how", ["name", pytest.param("folder", marks=pytest.mark.slow)])
 def test_tfds_build_knows_folders_and_names(how, tmp_path):
     folder = [str(FOLDER / "gopro"), "--config", "light"]
     name = ["gopro/light", "--imports", "deblur_keras.datasets"]

@@ -80,6 +80,7 @@ def test_the_average_is_validated_shown_and_saved(build, tmp_path):
         assert (tmp_path / "blur_generator.keras").is_file()
 
 
+@pytest.mark.slow
 def test_it_averages_what_all_devices_share(mirrored):
     def trained(strategy):
         keras.utils.set_random_seed(1)

@@ -314,7 +314,7 @@ def test_the_file_that_ships_is_that_of_the_weights_that_ship(name):
     assert np.abs(expected - values).max() > 0.02
 
 
-@pytest.mark.parametrize("engine", ["auto", *PORTABLE])
+@pytest.mark.parametrize("engine", [pytest.param("auto", marks=pytest.mark.slow), *PORTABLE])
 def test_the_weights_that_ship_restore_without_tensorflow(engine):
     for one in PORTABLE if engine == "auto" else [engine]:
         needs(one)

@@ -25,7 +25,7 @@ next(stream)
 """
 
 
-@pytest.mark.parametrize("end", ["", "raise SystemExit(0)"])
+@pytest.mark.parametrize("end", ["", pytest.param("raise SystemExit(0)", marks=pytest.mark.slow)])
 def test_a_stream_that_is_still_running_does_not_keep_python(tmp_path, end):
     """It waited for ever, until the workers' calls were answered before the end."""
     for number in range(4):

@@ -103,6 +103,7 @@ def test_a_network_that_is_not_functional_is_called_as_it_is():
     np.testing.assert_array_equal(Pass(Own())(tf.ones((1, 2, 2, 3))), np.full((1, 2, 2, 3), 2.0))
 
 
+@pytest.mark.slow
 def test_the_step_of_the_benchmark_is_that_of_the_trainer():
     """The plain step that the speed is measured against changes the weights as `DeblurGAN` does."""
     path = Path(__file__).parents[1] / "benchmarks" / "train_step.py"

@@ -48,8 +48,7 @@ TRAINERS = {"deblurgan": deblurgan, "cyclegan": cyclegan}
     ("kind", "policy"),
     [
         *(("deblurgan", policy) for policy in MIXED),
-        ("cyclegan", MIXED[0]),
-        *(pytest.param("cyclegan", policy, marks=pytest.mark.slow) for policy in MIXED[1:]),
+        *(pytest.param("cyclegan", policy, marks=pytest.mark.slow) for policy in MIXED),
     ],
 )
 def test_what_is_kept_and_logged_is_float32(kind, policy):

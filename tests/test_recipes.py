@@ -39,10 +39,10 @@ def without_effect(network):
     return found
 
 
-SLOW = ("sharingan", "deblurgan-light", "dense-deblurgan", "deblurgan-bce")
+SLOW = ("cyclegan", "sharingan", "deblurgan-light", "dense-deblurgan", "deblurgan-bce")
 
 
-# The first two of those that are slow are deblurgan with other numbers.
+# Most of those that are slow are deblurgan with other numbers.
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in recipes.NAMES],

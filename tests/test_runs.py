@@ -572,6 +572,7 @@ def test_a_damaged_checkpoint_costs_an_interval_and_no_more(photographs, tmp_pat
     assert "None of the checkpoints in" in result.output
 
 
+@pytest.mark.slow
 def test_data_that_have_changed_are_told(photographs, tmp_path, monkeypatch):
     pairs, run = tmp_path / "pairs", tmp_path / "run"
     shutil.copytree(photographs / "pairs", pairs)
@@ -589,6 +590,7 @@ def test_data_that_have_changed_are_told(photographs, tmp_path, monkeypatch):
     assert state.restore() and (state.epoch, state.batches) == (1, 5)
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_goes_on(photographs, tmp_path):
     """Its config.json knows no format, its state no place within an epoch."""
     run = tmp_path / "run"
@@ -726,6 +728,7 @@ def test_missing_data_are_named_before_vgg_weights_are_looked_for(tmp_path, monk
     assert "Nothing to train on" in result.output
 
 
+@pytest.mark.slow
 def test_a_complete_file_and_another_kind_go_together(photographs, tmp_path):
     config = tmp_path / "mine.toml"
     config.write_text(recipes.get("deblurgan").to_toml(), encoding="utf-8")

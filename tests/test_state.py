@@ -241,7 +241,7 @@ def test_other_callbacks_see_the_whole_epoch(folder, tmp_path):
     [
         ({"every": 3, "minutes": None}, [3, 4, 6, 8, 9, 12]),
         ({"minutes": 1e-9}, [*range(1, 13)]),
-        ({"minutes": 60}, [4, 8, 12]),
+        pytest.param({"minutes": 60}, [4, 8, 12], marks=pytest.mark.slow),
     ],
 )
 def test_checkpoints_come_as_often_as_asked_for(limits, at, folder, tmp_path, monkeypatch):
@@ -355,7 +355,9 @@ def old_state(trainer, directory, epoch, best):
     tf.train.CheckpointManager(checkpoint, str(directory), max_to_keep=2).save()
 
 
-@pytest.mark.parametrize("kind", ["deblurgan", "cyclegan"])  # there was nothing else
+@pytest.mark.parametrize(  # there was nothing else
+    "kind", ["deblurgan", pytest.param("cyclegan", marks=pytest.mark.slow)]
+)
 def test_a_state_of_an_earlier_version_begins_its_epoch_anew(kind, folder, tmp_path, caplog):
     old = TRAINERS[kind]()
     old.fit(stream(kind, folder, 0), steps_per_epoch=STEPS + 1, verbose=0)

@@ -53,7 +53,13 @@ def difference(one, other):
     return np.abs(one.astype(int) - other.astype(int))
 
 
-@pytest.mark.parametrize("name", GENERATORS)
+QUICK = ("resnet", "unet", "dense-plain", "compact-deep")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in GENERATORS],
+)
 def test_tiles_give_what_the_whole_image_gives(name):
     model = randomized(GENERATORS[name]())
     whole, tiled = Restorer(model, tile=None), Restorer(model, tile=24)
@@ -290,6 +296,7 @@ def test_finer_grids_than_the_images_can_be_tiled():
     assert found.max() <= 1
 
 
+@pytest.mark.slow
 def test_mixed_precision_is_tiled_too():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

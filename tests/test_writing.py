@@ -134,6 +134,7 @@ except OSError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="knows no such limit")
 def test_a_disk_that_takes_no_more_costs_only_what_it_must(tmp_path):
     script = SCRIPT.format(tests=str(Path(__file__).parent), run=str(tmp_path))

@@ -619,3 +619,13 @@ def test_nothing_is_logged_when_nothing_is_wrong(tmp_path, caplog):
         for kind in KINDS:
             list(make(kind, tmp_path, crops_per_image=2))
     assert not caplog.records
+
+
+def test_letting_go_of_a_stream_waits_for_nobody(tmp_path):
+    for side, value in (("blur", 90), ("sharp", 100)):
+        images.write(tmp_path / side / "1.png", np.full((20, 20, 3), value, np.uint8))
+    stream = datasets.paired(tmp_path, crop=16, scale=1.0, repeat=True, first_batch=0)
+    mixed = datasets.mix([stream, stream])
+    # TensorFlow's tuning keeps an iterator that has run for minutes from going, for up to a minute.
+    for dataset in (stream, mixed, streams.part_of(mixed, 0, 1), stream.map(lambda *both: both)):
+        assert dataset.options().autotune.enabled is False

@@ -61,16 +61,13 @@ def mix(datasets, weights=None, seed=0, *, first_batch=None):
         draws, output_signature=tf.TensorSpec((_BLOCK,), tf.int64)
     ).flat_map(tf.data.Dataset.from_tensor_slices)
     endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
-    chain = tf.data.Options()
-    chain.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-
-    def mixed(streams):
+    def mixed(parts):
         return (
             tf.data.Dataset.choose_from_datasets(
-                streams, chosen.apply(endless), stop_on_empty_dataset=True
+                parts, chosen.apply(endless), stop_on_empty_dataset=True
             )
-            .prefetch(tf.data.AUTOTUNE)
-            .with_options(chain)
+            .prefetch(streams.AHEAD)
+            .with_options(streams.chain_options())
         )
 
     def part(begin, end):

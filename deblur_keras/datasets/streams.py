@@ -19,6 +19,7 @@ from deblur_keras.datasets import layouts, leaving, mishaps
 
 _WHOLE_MULTIPLE = 16  # whole images are cut to a multiple that every network here accepts
 _ORDER, _VISIT = 1, 2  # keep the random numbers of the order and of the visits apart
+AHEAD = 2  # batches that are ready before they are asked for
 _IN_TURN = 8  # images, at least, between two crops of the same one
 
 
@@ -230,11 +231,10 @@ def stream(visit, count, options):
     number = tf.data.INFINITE_CARDINALITY if options.repeat else crops
     tickets = tickets.apply(tf.data.experimental.assert_cardinality(number))
     full = options.repeat or crops % options.batch == 0  # then the batch dimension is static
-    chain = tf.data.Options()
+    chain = chain_options()
     chain.deterministic = options.deterministic
     # Fused with the map, batches would wait for their crops one after the other all the same.
     chain.experimental_optimization.map_and_batch_fusion = options.deterministic
-    chain.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
 
     def part(begin, end):
         wanted = tickets
@@ -244,10 +244,10 @@ def stream(visit, count, options):
             )
         return (
             wanted.map(
-                load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=options.deterministic
+                load, num_parallel_calls=os.cpu_count() or 1, deterministic=options.deterministic
             )
             .batch(end - begin, drop_remainder=full)
-            .prefetch(tf.data.AUTOTUNE)
+            .prefetch(AHEAD)
             .with_options(chain)
         )
 
@@ -255,6 +255,19 @@ def stream(visit, count, options):
     dataset.mishaps = [counted]  # see `mishaps.of`
     dataset.part = part if anchored else None  # see `part_of`
     return dataset
+
+
+def chain_options():
+    """Makes what every stream asks of TensorFlow, as ``tf.data.Options``.
+
+    Machines share its elements, not files. And nothing is tuned while it runs: that is done by a
+    thread that sleeps for up to a minute, and whoever lets go of an iterator waits for it, at the
+    end of each training.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return options
 
 
 def part_of(dataset, begin, end):

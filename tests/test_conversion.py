@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 from networks import GENERATORS
 
-from deblur_keras import export, portable
+from deblur_keras import export, models, portable
 from deblur_keras.engines import conversion, onnx_layers
 from deblur_keras.generators import compact_generator, resnet_generator
 from deblur_keras.layers import ClippedAdd, InstanceNormalization, SimpleGate
@@ -42,6 +42,27 @@ def functional(*parts):
     for part in parts:
         x = part(x)
     return shaken(keras.Model(blurred, x, name="small"))
+
+
+def test_weights_of_16_bits_take_half_the_bytes_and_lose_nothing(tmp_path):
+    model = shaken(compact_generator((24, 48), (1, 1)))
+    before, whole = model.get_weights(), conversion.convert(model, "small")
+    path = models.save_in_half(model, tmp_path / "small.keras")
+    loaded = models.load(path)
+    for first, rounded, kept in zip(before, model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_allclose(rounded, first, rtol=2**-11, atol=1e-7)
+        np.testing.assert_array_equal(rounded, kept)
+        assert kept.dtype == np.float32
+    converted = conversion.convert(loaded, "small")
+    onnx.checker.check_model(converted, full_check=True)
+    assert converted.ByteSize() < 0.75 * whole.ByteSize()
+    blurred = noise(1, 32, 48, 3)
+    expected = np.asarray(model(blurred, training=False))
+    np.testing.assert_allclose(run(converted, blurred), expected, atol=1e-4)
+    model.layers[1].kernel.assign(model.layers[1].kernel + 1e5)
+    with pytest.raises(ModelError, match="a weight is not finite in 16 bits"):
+        models.save_in_half(model, path)
+    assert models.load(path)  # that of before
 
 
 @pytest.mark.parametrize("name", GENERATORS)

@@ -301,7 +301,7 @@ def test_values_that_are_not_finite_are_an_error(engine, tmp_path):
 def test_the_file_that_ships_is_that_of_the_weights_that_ship(name):
     onnxruntime = pytest.importorskip("onnxruntime")
     path = models.pretrained_path(name)
-    assert portable.beside(path) == path.with_suffix(".onnx"), "run scripts/make_portable.py"
+    assert portable.beside(path) == path.with_suffix(".onnx"), "run scripts/ship_weights.py"
     assert path.with_suffix(".onnx").stat().st_size < 4.2e6
     network, _ = portable.describe(path.with_suffix(".onnx"))
     model = models.load(path)

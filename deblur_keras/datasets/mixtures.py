@@ -61,6 +61,7 @@ def mix(datasets, weights=None, seed=0, *, first_batch=None):
         draws, output_signature=tf.TensorSpec((_BLOCK,), tf.int64)
     ).flat_map(tf.data.Dataset.from_tensor_slices)
     endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+
     def mixed(parts):
         return (
             tf.data.Dataset.choose_from_datasets(

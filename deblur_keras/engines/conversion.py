@@ -11,6 +11,7 @@ INSTALL_TF2ONNX = 'pip install "tf2onnx>=1.17,<2"'
 OPSET, IR_VERSION = 18, 9  # the oldest that say all that is needed: more programs read them
 LIMIT = 1e-3
 """Largest difference to Keras, in values of [-1, 1], that a converted network may have."""
+_WORTH_HALVING = 256  # numbers, for which a node more is worth it
 _HALF_LIMIT = 2e-2  # where Keras computes in 16 bits, and ONNX in 32
 
 
@@ -133,17 +134,34 @@ def _written(model, name):
     )
 
     part_gates(graph)
-    weights = [numpy_helper.from_array(value, key) for key, value in graph.weights.items()]
+    nodes, weights = [], []
+    for key, value in graph.weights.items():
+        half = _in_half(value)
+        if half is not None:  # engines convert it once, when they load the network
+            nodes.append(
+                helper.make_node("Cast", [f"{key}_half"], [key], key, to=TensorProto.FLOAT)
+            )
+            key, value = f"{key}_half", half
+        weights.append(numpy_helper.from_array(value, key))
+    nodes += graph.nodes
 
     def image(label):
         return helper.make_tensor_value_info(label, TensorProto.FLOAT, ["B", "H", "W", 3])
 
     return helper.make_model(
-        helper.make_graph(graph.nodes, name, [image("blurred")], [image("restored")], weights),
+        helper.make_graph(nodes, name, [image("blurred")], [image("restored")], weights),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="deblur_keras",
     )
+
+
+def _in_half(value):
+    """Returns an array in 16 bits if that loses nothing, and saves something; else None."""
+    if value.dtype != np.float32 or value.size < _WORTH_HALVING:
+        return None
+    half = value.astype(np.float16)
+    return half if (half == value).all() else None
 
 
 def _channels(network):

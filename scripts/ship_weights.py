@@ -1,0 +1,32 @@
+"""Puts weights among those that ship, small and in both forms: for Keras, and without it.
+
+`python scripts/ship_weights.py default run/generator.keras` rounds the weights to 16 bits and
+writes `deblur_keras/weights/default.keras` and `.onnx`; without a generator it makes the `.onnx`
+files of what is there anew. A test compares both forms, and until they agree restoring falls back
+to TensorFlow. Needs `pip install "onnx>=1.18,<2"`.
+"""
+
+import click
+
+from deblur_keras import models
+
+
+@click.command(help=__doc__)
+@click.argument("name", required=False)
+@click.argument("generator", required=False, type=click.Path(exists=True, dir_okay=False))
+def main(name, generator):
+    """Writes the files and prints how large they are, and how far apart."""
+    from deblur_keras.export import export_onnx
+
+    if generator:
+        models.save_in_half(models.load(generator), models.WEIGHTS / f"{name}.keras")
+    for each in [name] if name else models.pretrained_names():
+        path = models.pretrained_path(each)
+        portable, difference = export_onnx(path, path.with_suffix(".onnx"), overwrite=True)
+        for file in (path, portable):
+            click.echo(f"{file}: {file.stat().st_size / 1e6:.2f} MB")
+        click.echo(f"Largest difference between them: {difference:.1g} in [-1, 1]")
+
+
+if __name__ == "__main__":
+    main()

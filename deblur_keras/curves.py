@@ -150,9 +150,12 @@ def draw(history, path):
             axes.legend(fontsize=10, frameon=False)
         found = best(columns)
         if title == "Quality" and found:
-            epoch, psnr, _ = found
+            epoch, psnr, blurred = found
+            said = f"best {psnr:.2f} dB"
+            if "val_psnr" not in columns and math.isfinite(blurred):
+                said = f"best gain {psnr - blurred:+.2f} dB"
             axes.plot([epoch], [psnr], "o", color=_BLUE, markerfacecolor="none", markersize=10)
-            axes.set_title(f"best {psnr:.2f} dB, epoch {epoch}", loc="right", fontsize=11)
+            axes.set_title(f"{said}, epoch {epoch}", loc="right", fontsize=11)
     return drawing.save(figure, path)
 
 

@@ -49,7 +49,7 @@ def available_bytes(root="/"):
     """Finds how much memory this process could still take without being slowed or killed.
 
     What the system says (Linux: ``MemAvailable``), or less where a control group, such as that of a
-    container, has a limit.
+    container, or ``ulimit -v`` has a limit.
 
     Args:
         root: Folder that ``proc`` and ``sys`` are read in; for tests.
@@ -62,7 +62,7 @@ def available_bytes(root="/"):
         True
     """
     root = Path(root)
-    found = [_system_bytes(root), *_group_bytes(root)]
+    found = [_system_bytes(root), *_group_bytes(root), _address_bytes()]
     found = [amount for amount in found if amount is not None]
     return max(min(found), 0) if found else None
 
@@ -95,6 +95,18 @@ def _system_bytes(root):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, OSError, ValueError):
         return None
+
+
+def _address_bytes():
+    """What is left of the address space; None where that has no limit."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        taken = int(Path("/proc/self/statm").read_text().split()[0])
+    except (ImportError, OSError, ValueError, IndexError):
+        return None
+    return None if limit == resource.RLIM_INFINITY else limit - taken * resource.getpagesize()
 
 
 def _group_bytes(root):

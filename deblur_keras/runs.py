@@ -5,6 +5,7 @@
 
 import contextlib
 import logging
+import sys
 from pathlib import Path
 
 import keras
@@ -115,8 +116,9 @@ def _train(config, directory, verbose, resume, callbacks):
     if going_on:
         _tell_changed_data(state, found, feed.steps)
         _logger.info("Continuing: %s.", state.place())
+        _tell_changed_schedule(state, recipe)
     # From here on the folder is a run that --resume can continue, whatever happens.
-    state.extra["images"] = _counts(found)
+    state.extra |= {"images": _counts(found), "epochs": recipe.epochs}
     try:
         if chief:
             run_config.write(config, directory)
@@ -167,9 +169,12 @@ def _train(config, directory, verbose, resume, callbacks):
     except FloatingPointError as error:
         where = "Other settings belong to a run of its own, in another folder."
         raise FloatingPointError(f"{error} {where}") from error
-    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+    except (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.AbortedError) as error:
         if "no space left" in str(error).lower():
             raise OSError(writing.reason(error)) from error
+        # As oneDNN says it when it gets no memory on a CPU.
+        if isinstance(error, tf.errors.AbortedError) and "create a primitive" not in str(error):
+            raise
         multiple = generators.size_multiple(trainer.generator)
         parts = devices.replicas(strategy), recipe.accumulate or 1
         advice = fitting.advice(trainer, recipe.batch, recipe.crop, multiple, *parts)
@@ -185,8 +190,10 @@ def _train(config, directory, verbose, resume, callbacks):
         raise
     finally:
         if chief:
+            error = sys.exc_info()[1]
+            ended = "" if error is None or isinstance(error, KeyboardInterrupt) else str(error)
             with writing.Attempts().at("README.md"):
-                run_notes.write(config, directory, _counts(found), state.place())
+                run_notes.write(config, directory, _counts(found), state.saved, ended)
     if chief:
         _warn_of_harm(directory / "history.csv")
     _wait_for_all(strategy)
@@ -258,6 +265,17 @@ def _tell_changed_data(state, found, steps):
             *(state.steps, steps, state.step),
         )
         state.begin_epoch_anew()
+
+
+def _tell_changed_schedule(state, recipe):
+    """Tells how the learning rate goes on in a run that was made longer or shorter."""
+    before = state.extra.get("epochs", recipe.epochs)
+    if before != recipe.epochs:
+        _logger.info(
+            "The learning rate now follows the schedule of %s epochs instead of %s: %s up to epoch "
+            "%s, then falling to 0.",
+            *(recipe.epochs, before, f"{recipe.learning_rate:g}", recipe.constant_epochs()),
+        )
 
 
 def _check_crop(recipe, generator):

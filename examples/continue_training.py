@@ -9,11 +9,14 @@ in the end are those of a run that was never stopped. PAIRS is as in fit_deblurg
 import sys
 from pathlib import Path
 
+import keras
+
 from deblur_keras import DeblurGAN, critics, datasets, generators
 from deblur_keras.trainers import HistoryFile, LinearDecay, TrainingState, paper_adam
 
 
 def main(pairs, epochs=20, run="run"):
+    keras.utils.set_random_seed(0)
     pairs, run = datasets.pairs(pairs), Path(run)
     generator = generators.resnet_generator(filters=16, blocks=3, upsampling="resize")
     trainer = DeblurGAN(generator, critics.patch_critic(filters=16))
@@ -38,4 +41,7 @@ def main(pairs, epochs=20, run="run"):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:3]))
+    try:
+        main(sys.argv[1], *map(int, sys.argv[2:3]))
+    except KeyboardInterrupt:
+        sys.exit("Stopped. Run it once more to go on.")

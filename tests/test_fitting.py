@@ -53,7 +53,7 @@ def test_what_is_advised_is_less_and_fits_by_the_estimate(batch, part, deblurgan
 def test_without_a_known_budget_it_is_half(deblurgan, monkeypatch):
     monkeypatch.setattr(fitting, "_budget", lambda: None)
     advice = fitting.advice(deblurgan, 8, 256, 4)
-    assert "; --set accumulate=2 or --batch 4 or --crop 160 should fit" in advice
-    # Each of two devices has half of it already, in two parts.
+    assert "; --set accumulate=4 or --batch 4 or --crop 160 should fit" in advice
+    # Each of two devices has half of it already, in two parts, but its images in one.
     divided = fitting.advice(deblurgan, 8, 256, 4, replicas=2, accumulate=2)
-    assert "; --set accumulate=4 or --batch 4 or --crop" in divided and " GB each and" in divided
+    assert " GB each and have about " in divided and "; --batch 4 or --crop" in divided

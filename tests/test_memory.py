@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from deblur_keras import memory
@@ -43,6 +45,15 @@ def system(tmp_path):
         return tmp_path
 
     return make
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="knows no such file")
+def test_what_the_shell_limits_counts(monkeypatch):
+    resource = pytest.importorskip("resource")
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + 10**9
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
+    assert 0 <= memory.available_bytes() <= 10**9
 
 
 def test_without_groups_it_is_what_the_system_says(system):

@@ -76,7 +76,7 @@ def test_notes_say_what_was_run_and_their_commands_parse(tmp_path, monkeypatch):
         f"`{data}`",
         "12 pairs\n",
         "seed: 7",
-        "`generator.keras`: t",
+        "`generator.keras`: the best generator so far, by its PSNR on the validation pairs",
     ):
         assert said in notes, said
     assert "samples.gif" not in notes  # there is none
@@ -88,6 +88,25 @@ def test_notes_say_what_was_run_and_their_commands_parse(tmp_path, monkeypatch):
             with main.get_command(None, name).make_context(name, arguments):
                 pass
     assert [program for program, *_ in commands] == ["deblur-keras"] * 3 + ["tensorboard"]
+
+
+def test_notes_of_a_stopped_run_say_what_its_checkpoint_has(tmp_path):
+    recipe = recipes.get("deblurgan").override({"generator": "compact", "epochs": 3})
+    config = run_config.RunConfig(recipe, feeds.Sources(str(tmp_path)))
+    (tmp_path / "history.csv").write_text(PAIRED.replace("val_psnr", "other"))
+    saved = 1, "epoch 2, 14 of its 40 updates done"
+    ended = "The training diverged at epoch 2, update 20."
+    notes = run_notes.write(config, tmp_path, {}, saved, ended).read_text()
+    assert (
+        "\nStopped. The last checkpoint has: epoch 2, 14 of its 40 updates done, of 3 epo" in notes
+    )
+    assert f"error:\n\n> {ended}\n" in notes
+    assert "so far" not in notes and "deblur photo.jpg" not in notes  # there is no generator
+    (tmp_path / "generator-last.keras").touch()
+    (tmp_path / "generator.keras").touch()
+    notes = run_notes.write(config, tmp_path, {}, (3, "3 epochs done")).read_text()
+    assert "3 of 3 epochs are done. Of the epochs so far 3 gains most over its crops, **" in notes
+    assert "+1.30 dB**: 22.50 dB; the blurred input's own is 21.20 dB." in notes
 
 
 def test_what_is_made_after_epochs_never_stops_the_training(caplog):

@@ -356,7 +356,8 @@ def test_a_run_that_dies_at_its_first_step_goes_on(photographs, tmp_path, monkey
         result = call("--data", photographs / "pairs", "-o", run, *SMALL, "--epochs", 1)
     assert result.exit_code == 1 and "power cut" in result.output
     notes = (run / "README.md").read_text()
-    assert "Stopped: 0 epochs done, of 1 epochs." in notes and "train --resume" in notes
+    assert "The last checkpoint has: 0 epochs done, of 1 epochs." in notes
+    assert "> power cut" in notes and "train --resume" in notes
     assert "generator.keras" not in notes  # there is none to be used
     # Also from another folder, and with data that have moved.
     monkeypatch.chdir(tmp_path)
@@ -409,7 +410,7 @@ def test_a_run_that_needs_too_much_memory_says_what_would_fit(photographs, tmp_p
     assert result.exit_code == 1
     (line,) = [line for line in result.output.splitlines() if line.startswith("Error: ")]
     assert "Out of memory with crops of 32x32 px, 4 an update." in line
-    assert "; --set accumulate=2 or --batch 2 should fit. These are estimates." in line
+    assert "; --set accumulate=4 or --batch 2 should fit. These are estimates." in line
     assert trainers.TrainingState(run_config.read(run).recipe.build(), run / "state").restore()
 
 

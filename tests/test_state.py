@@ -320,6 +320,15 @@ def test_a_fit_that_does_not_fit_is_refused(folder, tmp_path):
     assert (state.epoch, state.batches) == (3, 6 + 5 * 2)
 
 
+def test_a_folder_may_have_any_name(tmp_path):
+    first = deblurgan()
+    TrainingState(first, tmp_path / "b[1] *?").save()
+    second = deblurgan(first=2)
+    assert TrainingState(second, tmp_path / "b[1] *?").restore()
+    for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_other_networks_and_optimizers_are_refused_with_the_difference(tmp_path):
     TrainingState(deblurgan(), tmp_path).save()
     with pytest.raises(

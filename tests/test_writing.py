@@ -98,9 +98,9 @@ def test_a_generator_that_cannot_be_saved_is_tried_again(tmp_path, monkeypatch, 
 def test_what_only_shows_the_training_does_not_stop_it(tmp_path, monkeypatch, caplog):
     made = trainer()
     history = HistoryFile(tmp_path / "history.csv")
-    callbacks = [SampleSheets(tmp_path, (BLURRED, SHARP), every=1), history]
+    (tmp_path / "samples").touch()  # where a folder should be
+    callbacks = [SampleSheets(tmp_path / "samples", (BLURRED, SHARP), every=1), history]
     with monkeypatch.context() as patch:
-        refuse(patch, images, "write")
         refuse(patch, images, "write_bytes", 1)
         made.fit(BLURRED, SHARP, batch_size=2, epochs=2, verbose=0, callbacks=callbacks)
     assert caplog.text.count("A sample sheet could not be written") == 1

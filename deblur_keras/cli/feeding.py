@@ -207,7 +207,7 @@ _FEED = _adder(
     ),
     click.option(
         "--seed",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, 2**32 - 1),
         default=0,
         show_default=True,
         help="Of weights, data and dropout.",

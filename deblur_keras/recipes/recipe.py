@@ -218,6 +218,11 @@ class Recipe:
                 f"accumulate divides a batch into parts, so that it is at most batch; received "
                 f"accumulate = {self.accumulate} and batch = {self.batch}."
             )
+        if self.content_weight == 0 and self.adversarial_weight == 0:
+            raise checks.RecipeError(
+                "content_weight and adversarial_weight are both 0, so that there is nothing to "
+                "learn; set one of them above 0."
+            )
         if not self.warmup_epochs:
             return
         if not self.content_weight:

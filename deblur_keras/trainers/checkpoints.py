@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import tempfile
 from pathlib import Path
 
 from deblur_keras import __version__, images
@@ -193,8 +194,29 @@ def finished_epochs(directory):
         return found.notes["epoch"]
     import tensorflow as tf
 
-    reader = tf.train.load_checkpoint(str(found.prefix))
-    return int(reader.get_tensor("epoch/.ATTRIBUTES/VARIABLE_VALUE"))
+    with readable(found.prefix) as prefix:
+        reader = tf.train.load_checkpoint(prefix)
+        return int(reader.get_tensor("epoch/.ATTRIBUTES/VARIABLE_VALUE"))
+
+
+@contextlib.contextmanager
+def readable(prefix):
+    """Makes a checkpoint readable for TensorFlow, to which brackets in its path are a pattern.
+
+    Args:
+        prefix: Of the checkpoint.
+
+    Yields:
+        A prefix to read it by, as text, for as long as the block.
+    """
+    if os.sep == "\\" or not set(str(prefix)) & set("[\\"):
+        yield str(prefix)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for path in prefix.parent.iterdir():
+            if path.name.startswith(f"{prefix.name}."):
+                (Path(folder) / path.name).symlink_to(path.resolve())
+        yield str(Path(folder) / prefix.name)
 
 
 def finished(folder, done, wanted):
@@ -206,11 +228,11 @@ def finished(folder, done, wanted):
         wanted: Epochs that were asked for.
 
     Example:
-        >>> finished("run", 1, 1)
-        'The run in run has finished its 1 epoch; continue it with a larger --epochs than 1.'
+        >>> finished("run", 3, 2)
+        'The run in run has finished its 3 epochs; continue it with a larger --epochs than 3.'
     """
     epochs = f"{done} epoch{'s' if done > 1 else ''}"
-    longer = f"continue it with a larger --epochs than {wanted}."
+    longer = f"continue it with a larger --epochs than {max(done, wanted)}."
     return f"The run in {folder} has finished its {epochs}; {longer}"
 
 
@@ -252,9 +274,10 @@ def _read_through(prefix):
     import tensorflow as tf
 
     try:
-        reader = tf.train.load_checkpoint(str(prefix))
-        for name in reader.get_variable_to_shape_map():
-            reader.get_tensor(name)
+        with readable(prefix) as path:
+            reader = tf.train.load_checkpoint(path)
+            for name in reader.get_variable_to_shape_map():
+                reader.get_tensor(name)
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
         raise _Unusable(f"is damaged: {str(error).splitlines()[0]}") from error
 

@@ -11,6 +11,7 @@ _WEIGHTS = 4  # copies of a weight: itself, Adam's two moments, its gradient
 _CRITIC_PASSES = 5  # three forward, and the gradient of the penalty's gradient
 _CONTENT_PASSES = 2
 _SMALLEST = 32  # px
+_PAIR = 2 * 3 * 4  # bytes a pixel of the images themselves, which are there in whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +82,8 @@ def advice(trainer, batch, crop, multiple=1, replicas=1, accumulate=1, budget=No
     need = estimate(trainer, crop)
 
     def least(batch, crop, parts):
-        return need.bytes(-(-batch // (replicas * parts)), crop)
+        share = -(-batch // replicas)
+        return need.bytes(-(-share // parts), crop) + _PAIR * share * crop**2
 
     # Where nobody knows what there is, half of what was tried.
     budget = budget or _budget() or 1.01 * least(batch, crop / 2**0.5, accumulate) / _MARGIN

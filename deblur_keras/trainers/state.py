@@ -48,6 +48,7 @@ class TrainingState(keras.callbacks.Callback):
         batches: Batches of the whole run: the streams' ``first_batch``.
         steps: Batches of an epoch; None until known.
         stopped: Whether the last ``fit`` ended because of a signal, with everything saved.
+        saved: The finished epochs and the `place` of the latest checkpoint.
         best: The best value so far, of the `SaveGenerator` that it watches.
         extra: A dict of plain values that are kept besides.
 
@@ -83,6 +84,7 @@ class TrainingState(keras.callbacks.Callback):
         self.step = self.batches = 0
         self.steps = None
         self.stopped = False
+        self.saved = 0, "nothing"
         self.extra = {}
         self._trainer = trainer
         self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -156,9 +158,10 @@ class TrainingState(keras.callbacks.Callback):
         if notes is not None:
             contents.compare(found.prefix, notes["parts"], contents.described(self._trainer))
         try:
-            status = self._checkpoint.read(str(found.prefix))
-            status.assert_existing_objects_matched()
-            status.expect_partial()  # of earlier versions it may hold more
+            with checkpoints.readable(found.prefix) as prefix:
+                status = self._checkpoint.read(prefix)
+                status.assert_existing_objects_matched()
+                status.expect_partial()  # of earlier versions it may hold more
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             raise checkpoints.CheckpointError(
                 f"{found.prefix} is not a checkpoint of these networks and optimizers: "
@@ -180,6 +183,7 @@ class TrainingState(keras.callbacks.Callback):
         self.steps = notes.get("steps")
         self.extra = notes.get("extra", {})
         self._measure = notes.get("measure")
+        self.saved = self.epoch, self.place()
         self._averages = notes.get("averages")
         self._logged = notes.get("logged", [])
         self._restored = True
@@ -233,6 +237,7 @@ class TrainingState(keras.callbacks.Callback):
             self._files.write(self._checkpoint, notes)
         self._failed = False
         self._is_saved = True
+        self.saved = self.epoch, self.place()
         self._mark_saved()
 
     @contextlib.contextmanager

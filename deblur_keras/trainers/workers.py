@@ -121,7 +121,8 @@ def configured():
             f"expected such as {_EXAMPLE}, received {text!r}."
         )
     for address in addresses:
-        if not isinstance(address, str) or not address.rpartition(":")[2].isdigit():
+        port = address.rpartition(":")[2] if isinstance(address, str) else ""
+        if not port.isdecimal() or not 0 < int(port) < 2**16:
             raise WorkerError(f"TF_CONFIG: expected host:port for each worker, got {address!r}.")
     before = len(jobs.get("chief", [])) if job == "worker" else 0
     return Workers(tuple(addresses), before + index)
@@ -257,10 +258,11 @@ def lost_named():
 
 def _listen(address):
     """Listens at the port of an address, or returns None if another does."""
-    listener = socket.socket()
+    host, _, port = address.rpartition(":")
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(("", int(address.rpartition(":")[2])))
+        listener.bind(("", int(port)))
         listener.listen(128)
     except OSError as error:
         listener.close()

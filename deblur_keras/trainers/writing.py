@@ -4,6 +4,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 
 import tensorflow as tf
 
@@ -15,7 +16,10 @@ _LOST = (
     tf.errors.DeadlineExceededError,
 )
 # A full disk is an OpError where TensorFlow writes.
-ERRORS = (OSError, *(kind for kind in tf.errors.OpError.__subclasses__() if kind not in _LOST))
+ERRORS = (
+    *(OSError, images.ImageError),
+    *(kind for kind in tf.errors.OpError.__subclasses__() if kind not in _LOST),
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -69,4 +73,6 @@ def reason(error):
     said = str(error).strip().splitlines()
     if said and "no space left" in said[0].lower():
         return images.reason(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    # TensorFlow's names of its own operations say nothing to anybody.
+    said = [re.sub(r"\{\{.*?\}\}\s*|\s*\[Op:\w+\]", "", line) for line in said]
     return said[0].rstrip(".") if said else type(error).__name__

@@ -94,8 +94,11 @@ def _best(columns):
     if "val_psnr" in columns:
         where = f"on the validation pairs, in epoch {epoch}"
         return f" The best PSNR so far is **{psnr:.2f} dB** {where}{'; ' * bool(own)}{own}."
-    gain = f" gains most over its crops, **{psnr - blurred:+.2f} dB**" if own else " is the best"
-    return f" Of the epochs so far {epoch}{gain}: {psnr:.2f} dB{'; ' * bool(own)}{own}."
+    if not own:
+        return f" The best PSNR so far is **{psnr:.2f} dB**, in epoch {epoch}."
+    gain = f"**{psnr - blurred:+.2f} dB** over the blurred input"
+    both = f"{psnr:.2f} dB against {blurred:.2f} dB"
+    return f" Epoch {epoch} did best on its crops so far: {gain}, {both}."
 
 
 def _table(config, counts):

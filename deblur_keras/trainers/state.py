@@ -7,10 +7,17 @@ import time
 import zlib
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from deblur_keras.trainers import checkpoints, contents, interruption, updates, workers, writing
+from deblur_keras.trainers import (
+    checkpoints,
+    contents,
+    interruption,
+    skipping,
+    updates,
+    workers,
+    writing,
+)
 from deblur_keras.trainers.image_pool import ImagePool
 
 _logger = logging.getLogger(__name__)
@@ -228,7 +235,7 @@ class TrainingState(keras.callbacks.Callback):
         notes = {
             **{"epoch": self.epoch, "step": self.step, "batches": self.batches},
             **{"steps": self.steps, "extra": self.extra, "logged": self._logged},
-            "averages": self._averages or self._read_averages(),
+            "averages": self._averages or skipping.read_averages(self._trainer),
             "measure": getattr(self._best_source, "measure", self._measure),
             "parts": contents.described(self._trainer),
         }
@@ -267,7 +274,9 @@ class TrainingState(keras.callbacks.Callback):
         self.steps = steps
         self._skipped = self.step
         train = getattr(self.model.train_function, "skips_for", self.model.train_function)
-        self.model.train_function = self._skipping(train) if self.step else train
+        if self.step:
+            train = skipping.skipping(self.model, train, self.step, self._logged)
+        self.model.train_function = train
 
     def on_epoch_begin(self, epoch, logs=None):
         """Puts the running averages back, in an epoch that is continued."""
@@ -279,7 +288,7 @@ class TrainingState(keras.callbacks.Callback):
         self._restored = False
         self._epoch.assign(epoch)
         if self.step:
-            self._put_averages()
+            skipping.put_averages(self._trainer, self._averages)
         self._averages = None
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -302,7 +311,7 @@ class TrainingState(keras.callbacks.Callback):
 
     def on_test_begin(self, logs=None):
         """Keeps the running averages, which the validation is about to reset."""
-        self._averages = self._read_averages()
+        self._averages = skipping.read_averages(self._trainer)
 
     def on_test_batch_end(self, batch, logs=None):
         """Stops if the run is to stop; it continues at the beginning of the validation."""
@@ -352,7 +361,9 @@ class TrainingState(keras.callbacks.Callback):
             ) from error
 
     def _save_and_stop(self):
-        self._averages = self._averages or self._read_averages()  # for a ``fit`` in this process
+        self._averages = self._averages or skipping.read_averages(
+            self._trainer
+        )  # for a ``fit`` in this process
         self._save_or_explain()
         if not self._is_saved:
             raise KeyboardInterrupt
@@ -394,37 +405,3 @@ class TrainingState(keras.callbacks.Callback):
 
     def _mark_saved(self):
         self._saved, self._saved_at = self.batches, time.monotonic()
-
-    def _skipping(self, train):
-        """Makes a train function that does nothing for the batches that are done already."""
-        left = self.step
-        logs = None
-
-        def train_function(iterator):
-            nonlocal left, logs
-            if left <= 0:
-                self.model.train_function = train
-                return train(iterator)
-            left -= self.model.steps_per_execution
-            if logs is None:
-                trackers = {tracker.name: tracker for tracker in self.model.metrics}
-                known = [name for name in self._logged if name in trackers]
-                logs = {name: float(trackers[name].result()) for name in known}
-            return logs
-
-        train_function.skips_for = train  # for the next ``fit``, should this one end before
-        return train_function
-
-    def _metric_variables(self):
-        return [variable for metric in self._trainer.metrics for variable in metric.variables]
-
-    def _read_averages(self):
-        return [np.asarray(variable).tolist() for variable in self._metric_variables()]
-
-    def _put_averages(self):
-        variables = self._metric_variables()
-        if self._averages is None or len(self._averages) != len(variables):
-            _logger.warning("The averages that are logged begin anew in this epoch.")
-            return
-        for variable, value in zip(variables, self._averages, strict=True):
-            variable.assign(value)

@@ -61,6 +61,7 @@ def test_parts_give_the_weights_of_the_large_batch(adversarial, count, parts):
     assert int(divided.generator_optimizer.iterations) == 2
 
 
+@pytest.mark.slow
 def test_parts_of_a_clipped_and_warming_update_are_those_of_the_large_batch():
     batch = data(3)
     shared = {"clip_norm": 0.01, "content": "mae"}

@@ -27,8 +27,8 @@ def test_an_estimate_grows_with_the_pixels(deblurgan):
     assert 3 * need.pixel < fitting.estimate(cycle, 64).pixel < 7 * need.pixel
 
 
-@pytest.mark.parametrize("batch", [1, 2, 16])
-@pytest.mark.parametrize("part", [0.9, 0.4, 0.05, 3.0])
+@pytest.mark.parametrize("batch", [1, 16])
+@pytest.mark.parametrize("part", [0.9, 0.05, 3.0])
 def test_what_is_advised_is_less_and_fits_by_the_estimate(batch, part, deblurgan):
     need = fitting.estimate(deblurgan, 256)
     budget = need.bytes(batch, 256) * part

@@ -414,6 +414,7 @@ def test_a_run_that_needs_too_much_memory_says_what_would_fit(photographs, tmp_p
     assert trainers.TrainingState(run_config.read(run).recipe.build(), run / "state").restore()
 
 
+@pytest.mark.slow
 def test_a_deterministic_run_is_told_so_for_good(photographs, tmp_path):
     start = ["--data", photographs / "pairs", *SMALL, "--epochs", 1, "--steps-per-epoch", 2]
     start += ["--deterministic", "--seed", 5]
@@ -516,6 +517,7 @@ def test_a_stopped_run_says_how_to_go_on_and_ends_like_a_whole_one(
     same_runs(whole, run)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_before_its_first_checkpoint_goes_on(
     photographs, tmp_path, monkeypatch
 ):

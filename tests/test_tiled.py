@@ -76,7 +76,7 @@ def test_tiles_give_what_the_whole_image_gives(name):
 
 
 @pytest.mark.parametrize("name", ["resnet", "compact-deep"])
-@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize("on_disk", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_what_is_kept_may_lie_on_disk(name, on_disk):
     model = randomized(GENERATORS[name]())
     image = photo(96, 128)
@@ -116,7 +116,7 @@ def normalized():
     return model
 
 
-@pytest.mark.parametrize("scene", [photograph, sky])
+@pytest.mark.parametrize("scene", [pytest.param(photograph, marks=pytest.mark.slow), sky])
 def test_tiles_by_themselves_differ_and_ours_do_not(normalized, scene):
     image, tile = scene(256, 320), 64
     whole = Restorer(normalized, tile=None)(image)
@@ -149,7 +149,7 @@ def test_norms_do_not_magnify_what_rounding_leaves_on_a_flat_image(name):
         assert (restored == restored[0, 0]).all()
 
 
-@pytest.mark.parametrize("name", ["compact-deep", "resnet"])
+@pytest.mark.parametrize("name", ["compact-deep", pytest.param("resnet", marks=pytest.mark.slow)])
 def test_the_smallest_images(name):
     model = GENERATORS[name]()
     automatic, whole, tiled = (Restorer(model, tile=tile) for tile in ("auto", None, 8))
@@ -171,7 +171,7 @@ def test_a_long_strip_in_little_memory():
     np.testing.assert_allclose(restored[:, :300], Restorer(model)(image[:, :600])[:, :300], atol=1)
 
 
-@pytest.mark.parametrize("name", ["resnet", "dense", "unet-batch", "compact-deep"])
+@pytest.mark.parametrize("name", ["unet-batch", "compact-deep"])
 def test_less_overlap_still_gives_an_image(name):
     image = photo(23, 18)
     restored = Restorer(GENERATORS[name](), tile=5, overlap=0)(image)

@@ -32,6 +32,7 @@ def forgotten():
     yield
     keras.utils.clear_session()
     gc.collect()
+    gc.freeze()  # what is left stays, and need not be looked through after each file
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Finds, loads and checks the models that restore photographs."""
 
+import io
 import math
 import re
+import zipfile
 from pathlib import Path
 
 from deblur_keras import portable
@@ -206,9 +208,6 @@ def save_in_half(model, path):
         >>> all((a == b).all() for a, b in zip(model.get_weights(), loaded.get_weights()))
         True
     """
-    import io
-    import zipfile
-
     import h5py
     import numpy as np
 
@@ -218,7 +217,7 @@ def save_in_half(model, path):
     if not all(np.isfinite(weight).all() for weight in rounded):
         raise ModelError(f"model {model.name!r}: a weight is not finite in 16 bits")
     model.set_weights([weight.astype(np.float32) for weight in rounded])
-    content, halved = io.BytesIO(), io.BytesIO()
+    halved = io.BytesIO()
 
     def copy(name, item):
         if isinstance(item, h5py.Group):
@@ -232,7 +231,7 @@ def save_in_half(model, path):
         model.save(temporary, overwrite=True)
         with zipfile.ZipFile(temporary) as archive:
             files = {name: archive.read(name) for name in archive.namelist()}
-        content.write(files["model.weights.h5"])
+        content = io.BytesIO(files["model.weights.h5"])
         with h5py.File(content, "r") as source, h5py.File(halved, "w") as target:
             target.attrs.update(source.attrs)
             source.visititems(copy)

@@ -168,7 +168,7 @@ def check_folder(config, directory, resume):
         )
     done = checkpoints.finished_epochs(directory / "state")
     if done >= config.recipe.epochs:
-        raise RunError(checkpoints.finished(directory, done, config.recipe.epochs))
+        raise RunError(checkpoints.finished(directory, done))
     for left in directory.rglob(".deblur-*"):
         left.unlink(missing_ok=True)
 

@@ -41,9 +41,9 @@ def train(config, directory, verbose="auto", resume=False, callbacks=()):
     ``state/``, ``generator.keras`` and ``generator-last.keras``; of a CycleGAN also
     ``blur_generator.keras`` and ``blur_generator-last.keras``. ``generator.keras`` has the highest
     PSNR so far: on the validation pairs if there are any, else on the training crops, where what
-    counts is the gain, since they are others in each epoch. A CycleGAN
-    without validation pairs has nothing to tell by, and its latest is taken. A run whose best is
-    still worse than its blurred input ends with a warning.
+    counts is the gain, since they are others in each epoch. A CycleGAN without validation pairs has
+    nothing to tell by, and its latest is taken. A run whose best is still worse than its blurred
+    input ends with a warning.
 
     On several machines, which ``TF_CONFIG`` names, each calls this with the same arguments. The
     first one writes the folder, the others show nothing but warnings; see `trainers.workers`.
@@ -72,10 +72,9 @@ def train(config, directory, verbose="auto", resume=False, callbacks=()):
         DatasetError: If there are no data, or they cannot be used; see `feeds.find`.
     """
     directory = Path(directory)
-    there = workers.configured()
     with contextlib.ExitStack() as stack:
         try:
-            if there is None or there.chief:
+            if workers.leads():
                 stack.enter_context(locks.exclusive(directory))
         except OSError as error:
             raise RunError(
@@ -87,14 +86,12 @@ def train(config, directory, verbose="auto", resume=False, callbacks=()):
 def _train(config, directory, verbose, resume, callbacks):
     recipe = config.recipe
     run_config.check_folder(config, directory, resume)
-    there = workers.configured()
-    if there is None or there.chief:
+    chief = workers.leads()
+    if chief:
         _logger.info("Preparing; the first update takes up to a minute or two.")
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = devices.choose(config.devices)
-    there = workers.of(strategy)
-    chief = there is None or there.chief
     devices.check_batch(recipe.batch, strategy)
     keras.utils.set_random_seed(config.seed)
     found = feeds.find(recipe, config.sources)  # before VGG weights are looked for, or downloaded
@@ -170,7 +167,7 @@ def _train(config, directory, verbose, resume, callbacks):
         where = "Other settings belong to a run of its own, in another folder."
         raise FloatingPointError(f"{error} {where}") from error
     except (MemoryError, tf.errors.ResourceExhaustedError, tf.errors.AbortedError) as error:
-        if "no space left" in str(error).lower():
+        if writing.is_full(error):
             raise OSError(writing.reason(error)) from error
         # As oneDNN says it when it gets no memory on a CPU.
         if isinstance(error, tf.errors.AbortedError) and "create a primitive" not in str(error):

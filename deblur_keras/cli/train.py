@@ -32,7 +32,7 @@ def _refuse_finished(folder, epochs):
     except (OSError, ValueError, TypeError, KeyError):
         return  # what is wrong with it is said where it is read
     if done >= wanted:
-        raise console.fail(checkpoints.finished(folder, done, wanted))
+        raise console.fail(checkpoints.finished(folder, done))
 
 
 class _Interval(click.ParamType):
@@ -263,8 +263,7 @@ def train(context, recipe, output, resume, config, settings, **options):
         )
         # The pass fails on the critic's gradients, harmlessly, and says so on every user's screen.
         tf.config.optimizer.set_experimental_options({"remapping": False})
-        there = workers.configured()
-        leads = there is None or there.chief  # the others show nothing but warnings
+        leads = workers.leads()  # the others show nothing but warnings
         with console.shown_log(), contextlib.ExitStack() as stack:
             shown = []
             if leads:

@@ -212,7 +212,7 @@ class Recipe:
         return settled
 
     def _check_schedule(self):
-        """Raises RecipeError if parts of a batch would be empty, or warming up all there is."""
+        """Raises RecipeError if there would be nothing in a part of a batch, or to learn."""
         if self.accumulate and self.accumulate > self.batch:
             raise checks.RecipeError(
                 f"accumulate divides a batch into parts, so that it is at most batch; received "

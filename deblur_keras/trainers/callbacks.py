@@ -138,13 +138,15 @@ class SaveGenerator(keras.callbacks.Callback):
     @property
     def measure(self):
         """What `best` is a value of, such as ``"psnr - blurred_psnr"``; None for the latest."""
-        return " - ".join(name for name in (self.monitor, self.baseline) if name) or None
+        return " - ".join(self._watched()) or None
+
+    def _watched(self):
+        return [name for name in (self.monitor, self.baseline) if name]
 
     def _value(self, logs):
         if self.monitor is None:
             return None
-        names = [name for name in (self.monitor, self.baseline) if name]
-        for name in names:
+        for name in self._watched():
             if name not in logs:
                 raise ValueError(
                     f"SaveGenerator watches {name!r}, which was not logged; logged were "

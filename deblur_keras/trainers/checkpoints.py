@@ -219,20 +219,19 @@ def readable(prefix):
         yield str(Path(folder) / prefix.name)
 
 
-def finished(folder, done, wanted):
+def finished(folder, done):
     """Says of a run in a folder that it is finished.
 
     Args:
         folder: The run folder.
         done: Epochs that are done.
-        wanted: Epochs that were asked for.
 
     Example:
-        >>> finished("run", 3, 2)
+        >>> finished("run", 3)
         'The run in run has finished its 3 epochs; continue it with a larger --epochs than 3.'
     """
     epochs = f"{done} epoch{'s' if done > 1 else ''}"
-    longer = f"continue it with a larger --epochs than {max(done, wanted)}."
+    longer = f"continue it with a larger --epochs than {done}."
     return f"The run in {folder} has finished its {epochs}; {longer}"
 
 

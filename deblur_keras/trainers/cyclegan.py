@@ -249,13 +249,12 @@ class CycleGAN(Replicated):
                 identity += distance(blurred, blur(blurred, training=True))
                 loss += self.identity_weight * identity
             scaled = updates.scaled_for(self.generator_optimizer, loss, share)
-        before = updates.made(self.generator_optimizer)
-        updates.descend(
+        made = updates.descend(
             *(self.generator_optimizer, tape, scaled, self._generator_variables()),
             *(share.mean(loss), self.vigil, "generator", self.clip_norm),
         )
         for average in self.averages.values():
-            average.update(updates.made(self.generator_optimizer) > before)
+            average.update(made)
 
         self._track("generator_loss", loss, share)
         self._track("adversarial_loss", adversarial, share)

@@ -269,13 +269,12 @@ class DeblurGAN(warmup.WarmsUp, Replicated):
         return loss, adversarial_loss, content_loss
 
     def _update_generator(self, tape, scaled, loss, share):
-        before = updates.made(self.generator_optimizer)
-        updates.descend(
+        made = updates.descend(
             *(self.generator_optimizer, tape, scaled, self.generator.trainable_variables),
             *(share.mean(loss), self.vigil, "generator", self.clip_norm),
         )
         if self.average:
-            self.average.update(updates.made(self.generator_optimizer) > before)
+            self.average.update(made)
 
     def _update_critic_repeatedly(self, sharp, restored, share):
         # Without weight nobody asks the critic.

@@ -86,14 +86,15 @@ class StopOnDivergence(keras.callbacks.Callback):
         if self._vigil.bad_steps >= self.limit:
             raise FloatingPointError(self._explanation("; ".join(faults)))
         fault = "; ".join(faults)
-        if fault.partition("(")[0] == self._told.partition("(")[0] and self._vigil.bad_steps > 1:
+        kind = fault.partition("(")[0]  # without its numbers
+        if kind == self._told and self._vigil.bad_steps > 1:
             _logger.warning("%s: the same; %s in a row.", place, _bad(self._vigil.bad_steps))
         else:
             _logger.warning(
                 "%s: %s. Bad step %s of at most %s in a row; nothing is saved meanwhile.",
                 *(place, fault, self._vigil.bad_steps, self.limit),
             )
-        self._told = fault
+        self._told = kind
 
     def _faults(self):
         """Says what is wrong with the latest step; nothing if it is sound."""

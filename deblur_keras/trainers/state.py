@@ -361,9 +361,8 @@ class TrainingState(keras.callbacks.Callback):
             ) from error
 
     def _save_and_stop(self):
-        self._averages = self._averages or skipping.read_averages(
-            self._trainer
-        )  # for a ``fit`` in this process
+        if not self._averages:  # for a ``fit`` in this process
+            self._averages = skipping.read_averages(self._trainer)
         self._save_or_explain()
         if not self._is_saved:
             raise KeyboardInterrupt

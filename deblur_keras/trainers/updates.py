@@ -41,27 +41,31 @@ def descend(optimizer, tape, scaled, variables, loss, vigil, role, clip_norm=0.0
         role: What is updated, one of the vigil's roles.
         clip_norm: Largest Euclidean norm of the whole gradient, beyond which it is shortened to
             this; 0 for any.
+
+    Returns:
+        A scalar, whether they were updated.
     """
+    before = tf.identity(optimizer.iterations.value)
     gradients = tape.gradient(scaled, variables)
     watched = gradients
     scaling = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if scaling or clip_norm:
+        gradients = _alike(gradients)
     if scaling:
         # It seeks the largest scale that works, by gradients that overflow, and looks at those of
         # one replica alone. One that overflows without any scale is none that works.
-        gradients = _alike(gradients)
-        given = [gradient for gradient in gradients if gradient is not None]
         sought = optimizer.dynamic_scale.value > 1.0
-        watched = [tf.where(sought, 0.0, tf.linalg.global_norm(given))]
+        watched = [tf.where(sought, 0.0, tf.linalg.global_norm(gradients))]
     sound = vigil.judge(role, loss, watched)
     if clip_norm:
-        gradients = clipped(optimizer, gradients, clip_norm)
+        gradients = _clipped(optimizer, gradients, clip_norm)
 
     def apply(gradients):
         optimizer.apply(gradients, variables)
 
     if tf.__internal__.distribute.strategy_supports_no_merge_call():
         tf.cond(sound, lambda: apply(gradients), lambda: None)
-        return
+        return optimizer.iterations.value > before
 
     def apply_on_all(strategy, sound, gradients):
         # Replicas cannot meet within a branch of their own, so all of them go into one.
@@ -69,6 +73,7 @@ def descend(optimizer, tape, scaled, variables, loss, vigil, role, clip_norm=0.0
         tf.cond(strategy.experimental_local_results(sound)[0], each, lambda: None)
 
     tf.distribute.get_replica_context().merge_call(apply_on_all, args=(sound, gradients))
+    return optimizer.iterations.value > before
 
 
 def finite_logs(train_step):
@@ -119,36 +124,19 @@ def check_finite(variables, kept):
                 )
 
 
-def made(optimizer):
-    """Reads, within the graph of a step, how many updates an optimizer has made."""
-    return tf.identity(optimizer.iterations.value)
-
-
 def count(optimizer):
     """Reads how many updates an optimizer has made."""
     return int(optimizer.iterations.numpy())  # int() alone fails on a mirrored variable
 
 
-def clipped(optimizer, gradients, norm):
-    """Shortens a gradient to a norm, if it is longer: the gradient of the whole batch.
+def _clipped(optimizer, gradients, norm):
+    """Shortens gradients that all replicas have alike, so that their sum has this norm at most.
 
     Keras's optimizers would clip what each replica has, before it is summed.
-
-    Args:
-        optimizer: The optimizer that will apply it.
-        gradients: Tensors, scaled as by `scaled_for`; of any, None.
-        norm: Largest Euclidean norm of all of them together, unscaled.
-
-    Returns:
-        List of tensors, so that the replicas' sum is what was asked for.
     """
     replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-    alike = _alike(gradients)
-    given = [gradient for gradient in alike if gradient is not None]
     limit = tf.cast(optimizer.scale_loss(tf.constant(float(norm))), tf.float32)
-    shortened, _ = tf.clip_by_global_norm(given, limit / replicas)
-    left = iter(shortened)
-    return [None if gradient is None else next(left) for gradient in alike]
+    return tf.clip_by_global_norm(gradients, limit / replicas)[0]
 
 
 def _alike(gradients):

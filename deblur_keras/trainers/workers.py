@@ -128,6 +128,16 @@ def configured():
     return Workers(tuple(addresses), before + index)
 
 
+def leads():
+    """Says whether this process writes and shows: alone, or as the chief of several workers.
+
+    Raises:
+        WorkerError: As `configured` does.
+    """
+    there = configured()
+    return there is None or there.chief
+
+
 def of(strategy):
     """Returns the `Workers` of a strategy of several machines; None for all others."""
     if strategy is None or not getattr(strategy.extended, "_in_multi_worker_mode", bool)():
@@ -238,10 +248,11 @@ def lost_named():
         return
     import tensorflow as tf
 
-    lost = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+    from deblur_keras.trainers import writing
+
     try:
         yield
-    except (*lost, tf.errors.DeadlineExceededError, tf.errors.InternalError) as error:
+    except (*writing.LOST, tf.errors.InternalError) as error:
         text = f"{error} {error.__cause__ or ''}"
         others = [number for number in range(len(there.addresses)) if number != there.number]
         named = [number for number in others if f"task:{number}" in text]

@@ -11,14 +11,14 @@ import tensorflow as tf
 from deblur_keras import images
 
 # That another worker was lost is no fault of a file; see `workers.lost_named`.
-_LOST = (
+LOST = (
     *(tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError),
     tf.errors.DeadlineExceededError,
 )
 # A full disk is an OpError where TensorFlow writes.
 ERRORS = (
     *(OSError, images.ImageError),
-    *(kind for kind in tf.errors.OpError.__subclasses__() if kind not in _LOST),
+    *(kind for kind in tf.errors.OpError.__subclasses__() if kind not in LOST),
 )
 
 _logger = logging.getLogger(__name__)
@@ -58,6 +58,16 @@ class Attempts:
             self.failed.add(what)
 
 
+def is_full(error):
+    """Says whether an error is that of a full disk, also in TensorFlow's words.
+
+    Example:
+        >>> is_full(tf.errors.ResourceExhaustedError(None, None, "a: No space left on device"))
+        True
+    """
+    return "no space left" in str(error).lower()
+
+
 def reason(error):
     """Says in words why something could not be written, without a full stop.
 
@@ -71,7 +81,7 @@ def reason(error):
     if isinstance(error, OSError) and error.errno:
         return images.reason(error)
     said = str(error).strip().splitlines()
-    if said and "no space left" in said[0].lower():
+    if is_full(error):
         return images.reason(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     # TensorFlow's names of its own operations say nothing to anybody.
     said = [re.sub(r"\{\{.*?\}\}\s*|\s*\[Op:\w+\]", "", line) for line in said]

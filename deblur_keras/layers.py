@@ -145,14 +145,26 @@ class ClippedAdd(keras.layers.Layer):
 class SimpleGate(keras.layers.Layer):
     """Splits the channels in two halves and multiplies them: ``(B, H, W, 2C) -> (B, H, W, C)``.
 
+    Args:
+        activation: What the second half goes through before: None, or a name or function of
+            ``keras.activations``. With ``"tanh"`` the output is never larger than the first half.
+            Products of products otherwise grow without bound where nothing normalizes them, and a
+            single unusual image can come out as NaN.
+
     Reference:
-        NAFNet (Chen et al., "Simple Baselines for Image Restoration"), equation 4.
+        NAFNet (Chen et al., "Simple Baselines for Image Restoration"), equation 4; with an
+        activation, the gated linear unit of Dauphin et al., "Language Modeling with Gated
+        Convolutional Networks", equation 1.
     """
+
+    def __init__(self, activation=None, **kwargs):
+        super().__init__(**kwargs)
+        self.activation = keras.activations.get(activation)
 
     def call(self, inputs):
         """Multiplies the first half of the channels by the second."""
         first, second = ops.split(inputs, 2, axis=-1)
-        return first * second
+        return first * self.activation(second)
 
     def compute_output_shape(self, input_shape):
         """Halves the channels."""
@@ -161,6 +173,13 @@ class SimpleGate(keras.layers.Layer):
                 f"SimpleGate needs an even number of channels; received shape {tuple(input_shape)}."
             )
         return (*input_shape[:-1], input_shape[-1] // 2)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "activation": keras.activations.serialize(self.activation),
+        }
 
 
 @keras.saving.register_keras_serializable("deblur_keras")

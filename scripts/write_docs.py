@@ -35,6 +35,10 @@ NETWORKS = {
         "pix2pix's, which two of the papers name as the next thing to try.",
     ),
     "compact_generator": (generators.compact_generator, "This library's own, which ships."),
+    "quarter_generator": (
+        generators.quarter_generator,
+        "This library's own too, quicker to train.",
+    ),
     "patch_critic": (critics.patch_critic, "DeblurGAN's critic, a PatchGAN."),
     "cyclegan_discriminator": (critics.cyclegan_discriminator, "The discriminators of cyclegan."),
     "dense_head_discriminator": (

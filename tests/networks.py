@@ -35,6 +35,7 @@ GENERATORS = {
     "unet": lambda: generators.unet_generator(filters=4, levels=3),
     "unet-batch": lambda: generators.unet_generator(4, 3, norm="batch", skip="none"),
     "compact": lambda: generators.compact_generator(widths=(4, 8), blocks=(1, 2), kernel=3),
+    "quarter": lambda: generators.quarter_generator(widths=(4, 8), blocks=(1, 2)),
 }
 CRITICS = {
     "patch": lambda: critics.patch_critic(filters=4),

@@ -113,6 +113,7 @@ def test_every_generator_at_sizes_of_any_shape(name):
         lambda: [layers.RMSNormalization(), InstanceNormalization()],
         lambda: [layers.Conv2D(6, 1), SimpleGate()],
         lambda: [layers.Conv2D(6, 1), layers.ReLU(), SimpleGate()],
+        lambda: [layers.Conv2D(6, 1), SimpleGate("tanh")],
     ],
 )
 def test_layers_and_their_settings(make):

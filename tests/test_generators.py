@@ -266,9 +266,10 @@ def test_resized_upsampling_leaves_no_checkerboard():
     assert roughness("resize") < 1e-5 < 1e-2 < roughness("transpose")
 
 
-def test_compact_generator_starts_near_the_identity():
+@pytest.mark.parametrize("build", [generators.compact_generator, generators.quarter_generator])
+def test_the_librarys_own_generators_start_near_the_identity(build):
     image = batch()
-    restored = generators.compact_generator((8, 16), (1, 1))(image)
+    restored = build((8, 16), (1, 1))(image)
     assert np.abs(restored - image).mean() < 0.1
 
 
@@ -286,6 +287,7 @@ def strided(*strides):
         (lambda: generators.resnet_generator(4, 1), 4),
         (lambda: generators.resnet_generator(4, 1, upsampling="resize"), 4),
         (lambda: generators.compact_generator((4, 4, 4), (1, 1, 1)), 8),
+        (lambda: generators.quarter_generator((4, 4, 4), (1, 1, 1)), 16),
         (lambda: generators.dense_generator(4, 4, 1), 4),
         (lambda: generators.unet_generator(4, levels=5), 32),
         (lambda: strided((2, 1), (1, 3)), 6),
@@ -377,8 +379,9 @@ def test_multiply_adds_refuses_what_it_cannot_count():
 def test_wrong_arguments_are_named(arguments):
     with pytest.raises(ValueError, match=f"{next(iter(arguments))}.*received"):
         generators.resnet_generator(**arguments)
-    with pytest.raises(ValueError, match="same length"):
-        generators.compact_generator(widths=(4, 8), blocks=(1,))
+    for build in (generators.compact_generator, generators.quarter_generator):
+        with pytest.raises(ValueError, match="same length"):
+            build(widths=(4, 8), blocks=(1,))
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,12 @@ def test_simple_gate_multiplies_the_halves():
         layers.SimpleGate().compute_output_shape((1, 2, 2, 3))
 
 
+def test_a_gate_with_an_activation_is_bounded_by_the_first_half():
+    x = np.array([2.0, -3.0, 0.5, 1e30], "float32").reshape(1, 1, 1, 4)
+    expected = [2.0 * np.tanh(0.5), -3.0]
+    np.testing.assert_allclose(layers.SimpleGate("tanh")(x).numpy().ravel(), expected, rtol=1e-6)
+
+
 def test_channel_scale_starts_at_its_initial_value():
     layer = layers.ChannelScale(0.25)
     np.testing.assert_array_equal(layer(np.ones((1, 2, 2, 3), "float32")), 0.25)
@@ -87,6 +93,7 @@ def test_channel_scale_starts_at_its_initial_value():
         layers.InstanceNormalization(epsilon=1e-3),
         layers.ChannelScale(0.5),
         layers.SimpleGate(),
+        layers.SimpleGate("tanh"),
         layers.ClippedAdd(),
     ],
 )

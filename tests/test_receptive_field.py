@@ -118,7 +118,9 @@ def test_branches_count_together():
     assert receptive_field(model).height == 9
 
 
-@pytest.mark.parametrize("name", ["resnet-plain", "dense-plain", "unet-batch", "compact"])
+@pytest.mark.parametrize(
+    "name", ["resnet-plain", "dense-plain", "unet-batch", "compact", "quarter"]
+)
 def test_networks_see_no_further_than_they_are_said_to(name):
     model = GENERATORS[name]()
     random = np.random.default_rng(0)

@@ -205,7 +205,9 @@ def _rms_norm(graph, layer, inputs, channels):
 
 
 def _gate(graph, layer, inputs, channels):
-    return graph.node("Mul", graph.halves(inputs[0], layer.name), layer.name)
+    first, second = graph.halves(inputs[0], layer.name)
+    gate = _activate(graph, layer.activation, second, layer.name)
+    return graph.node("Mul", [first, gate], layer.name)
 
 
 def _channel_scale(graph, layer, inputs, channels):

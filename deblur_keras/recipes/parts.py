@@ -14,6 +14,7 @@ _BUILDERS = {
         "dense": "deblur_keras.generators.dense_generator",
         "unet": "deblur_keras.generators.unet_generator",
         "compact": "deblur_keras.generators.compact_generator",
+        "quarter": "deblur_keras.generators.quarter_generator",
     },
     "critic": {
         "patch": "deblur_keras.critics.patch_critic",

@@ -31,6 +31,7 @@ __all__ = [
     "Shake",
     "average_frames",
     "motion_blur",
+    "paste",
     "psfs",
     "random_psf_grids",
     "random_psfs",
@@ -54,6 +55,7 @@ def motion_blur(
     shot_noise=0.0,
     read_noise=0.0,
     jpeg=None,
+    moving=None,
 ):
     """Blurs a photograph with a point-spread function, or with a camera's shake.
 
@@ -81,6 +83,10 @@ def motion_blur(
         read_noise: standard deviation of the noise in black, as a part of white.
         jpeg: quality, 1 to 100, of a JPEG that the result is written to and read back from; None
             for none.
+        moving: something in front of the photograph that moves by itself, (front, mask, psf): an
+            image like `image`, the share of each pixel that it covers, (H, W) in [0, 1], and its
+            motion, the camera's included; `paste` makes the sharp picture of both. None for
+            nothing.
 
     Returns:
         Array of the shape and dtype of `image`.
@@ -117,10 +123,11 @@ def motion_blur(
         )
     generator = np.random.default_rng(seed)
     if faithful:
-        if np.ndim(motion) != 2 or (highlights, shot_noise, read_noise, jpeg) != (1, 0, 0, None):
+        others = (highlights, shot_noise, read_noise, jpeg, moving)
+        if np.ndim(motion) != 2 or others != (1, 0, 0, None, None):
             raise ValueError(
                 "faithful=True is the authors' picture: one kernel, no highlights, shot_noise, "
-                "read_noise or jpeg"
+                "read_noise, jpeg or moving"
             )
         origin = [(side - 1) // 2 for side in motion.shape]
         levels = camera.convolve(_stretched(image), motion, origin, cv2.BORDER_CONSTANT)
@@ -130,6 +137,13 @@ def motion_blur(
         if highlights > 1:
             light = camera.raise_highlights(light, highlights, _BRIGHT**gamma)
         light = _moved(light, motion, place)
+        if moving is not None:
+            front, mask, own = moving
+            front, mask = _checked_front(image, front, mask)
+            covered = np.concatenate([_to_light(front, gamma) * mask, mask], axis=2)
+            own = own if isinstance(own, Shake) else _checked_kernels(own)
+            covered = _moved(covered, own, place)
+            light = light * (1 - covered[..., -1:]) + covered[..., :-1]
         if shot_noise or read_noise:
             clipped = np.clip(light, 0, 1)
             light = camera.add_sensor_noise(clipped, shot_noise, read_noise, generator)
@@ -141,6 +155,32 @@ def motion_blur(
         return _like(levels, image.dtype)
     pixels = camera.compress(_like(levels, np.dtype(np.uint8)), jpeg)
     return pixels if image.dtype == np.uint8 else (pixels / 255).astype(image.dtype)
+
+
+def paste(image, front, mask):
+    """Pastes a thing over a photograph: what a camera that is still sees of `motion_blur`'s moving.
+
+    Args:
+        image: uint8, or floating point in [0, 1], of shape (H, W, C).
+        front: an image of the same shape and dtype.
+        mask: (H, W) in [0, 1], the share of each pixel that the thing covers.
+
+    Returns:
+        Array of the shape and dtype of `image`.
+
+    Raises:
+        ValueError: the three do not fit together.
+
+    Example:
+        >>> black, white = np.zeros((1, 3, 1), "uint8"), np.full((1, 3, 1), 255, "uint8")
+        >>> paste(black, white, np.float32([[0, 0.5, 1]])).ravel().tolist()
+        [0, 128, 255]
+    """
+    image = np.asarray(image)
+    _check_image(image)
+    front, mask = _checked_front(image, front, mask)
+    below, above = (_to_light(one, 1.0) for one in (image, front))
+    return _like(below * (1 - mask) + above * mask, image.dtype)
 
 
 def average_frames(frames, gamma=2.2):
@@ -214,6 +254,22 @@ def _checked_kernels(psf):
         "psf must be a Shake, (h, w) or (rows, columns, h, w), finite, nowhere negative and no "
         f"kernel all zero, got shape {kernels.shape} with sum {kernels.sum():g}"
     )
+
+
+def _checked_front(image, front, mask):
+    """A thing in front of an image, and its mask as float32 (H, W, 1)."""
+    front, mask = np.asarray(front), np.asarray(mask, np.float32)
+    if image.ndim != 3 or front.shape != image.shape or front.dtype != image.dtype:
+        raise ValueError(
+            "what is in front must be (H, W, C), of the shape and dtype of the image; got "
+            f"{front.shape} {front.dtype} in front of {image.shape} {image.dtype}"
+        )
+    if mask.shape != image.shape[:2] or not (mask.min() >= 0 and mask.max() <= 1):
+        raise ValueError(
+            f"the mask must be (H, W) in [0, 1], of the image's size; got shape {mask.shape} for "
+            f"{image.shape}, values from {mask.min():g} to {mask.max():g}"
+        )
+    return front, mask[..., None]
 
 
 def _check_image(image):

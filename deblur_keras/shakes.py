@@ -206,7 +206,7 @@ def random_psf_grids(
         seed: anything that `numpy.random.default_rng` takes, a `Generator` included.
         sides: nodes along each side of the picture, 1 or more.
         size: height and width of each kernel in pixels.
-        max_length: length of each whole path in pixels at most.
+        max_length: length of each whole path in pixels at most, a number or one per grid.
         iterations: points of each path.
         intensity: a number or one per grid; None picks each from `SCRIPT_INTENSITIES`.
         exposure: in (0, 1], a number or one per grid; None picks each from `SCRIPT_EXPOSURES`.
@@ -232,7 +232,8 @@ def random_psf_grids(
     intensity, exposure = (
         np.repeat(np.broadcast_to(value, (count,)), sides**2) for value in (intensity, exposure)
     )
-    own = random_trajectories(count * sides**2, iterations, max_length, intensity, generator)
+    length = np.repeat(np.broadcast_to(max_length, (count,)), sides**2)
+    own = random_trajectories(count * sides**2, iterations, length, intensity, generator)
     paths = (1 - _OWN) * common.repeat(sides**2, axis=0) + _OWN * own
     return psfs(paths, exposure, size).reshape(count, sides, sides, size, size)
 

@@ -358,6 +358,42 @@ class TestMotionBlur:
         np.testing.assert_array_equal(still[image <= 250], image[image <= 250])
         assert (still >= image).all()
 
+    def test_what_moves_by_itself_covers_the_ground_for_part_of_the_exposure(self):
+        # A thing 9 pixels wide of level 200 passes over 5 pixels of grey ground, which is still.
+        image, front = (np.full((20, 40, 3), level, np.uint8) for level in (100, 200))
+        mask = np.zeros((20, 40))
+        mask[5:15, 10:19] = 1
+        covered = np.convolve(mask[10], np.ones(5) / 5, "same")[:, None]
+        for gamma in (1.0, 2.2):
+            ground, thing = ((level / 255) ** gamma for level in (100, 200))
+            light = ground * (1 - covered) + thing * covered
+            expected = np.rint(255 * light ** (1 / gamma)).repeat(3, axis=1)
+            moving = front, mask, np.ones((1, 5))
+            blurred = blur.motion_blur(image, delta(1, 0, 0), gamma=gamma, moving=moving)
+            np.testing.assert_allclose(blurred[10], expected, atol=1)
+            np.testing.assert_array_equal(blurred[[0, -1]], 100)
+        sharp = blur.paste(image, front, mask)
+        np.testing.assert_array_equal(sharp[..., 0], np.where(mask, 200, 100))
+        still = blur.motion_blur(image, delta(1, 0, 0), moving=(front, mask, delta(1, 0, 0)))
+        np.testing.assert_array_equal(still, sharp)
+
+    @pytest.mark.parametrize(
+        ("front", "mask", "message"),
+        [
+            (np.zeros((8, 9, 3), np.uint8), np.zeros((8, 8)), "what is in front must be"),
+            (np.zeros((8, 8, 3)), np.zeros((8, 8)), "float64 in front of .* uint8"),
+            (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8, 1)), "mask must be"),
+            (np.zeros((8, 8, 3), np.uint8), np.full((8, 8), 2.0), "values from 2 to 2"),
+            (np.zeros((8, 8, 3), np.uint8), np.full((8, 8), np.nan), "mask must be"),
+        ],
+    )
+    def test_what_moves_must_fit(self, front, mask, message):
+        image = np.zeros((8, 8, 3), np.uint8)
+        with pytest.raises(ValueError, match=message):
+            blur.motion_blur(image, delta(1, 0, 0), moving=(front, mask, delta(1, 0, 0)))
+        with pytest.raises(ValueError, match=message):
+            blur.paste(image, front, mask)
+
     @pytest.mark.parametrize(("shot", "read"), [(0.05, 0.0), (0.0, 0.02), (0.04, 0.01)])
     def test_sensor_noise_is_added_to_light(self, shot, read):
         for level in (0.5, 0.8):

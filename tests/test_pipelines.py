@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from deblur_keras import blur, datasets, images
-from deblur_keras.datasets import DatasetError
+from deblur_keras.datasets import DatasetError, shots
 
 
 def coordinates(height, width, number=0):
@@ -316,6 +316,46 @@ def test_whole_photographs_are_blurred_before_they_are_cut(tmp_path):
     np.testing.assert_array_equal(sharp[0], photograph(7, 50, 70)[1:49, 3:67])
 
 
+def test_lengths_of_paths_are_drawn_from_a_range(tmp_path):
+    kinds = {}
+    for name, length in {"short": 4.0, "range": (4.0, 40.0), "long": 40.0}.items():
+        motions = shots.Motions(0, 0.0, 1, 48, length)
+        kernels = np.stack([motions[number] for number in range(128)])
+        rows = np.arange(48) - 24.0
+        spread = (kernels * (rows[:, None] ** 2 + rows**2)).sum(axis=(1, 2)) ** 0.5
+        kinds[name] = spread
+    assert kinds["short"].mean() < kinds["range"].mean() < kinds["long"].mean()
+    assert kinds["range"].max() <= kinds["long"].max() * 1.5
+    assert kinds["range"].std() > kinds["short"].std()
+    for kind in ({"grid": 2}, {"rotation": 1.0}):
+        images.write(tmp_path / "1.png", photograph(6, 60, 60))
+        dataset = datasets.synthetic(tmp_path, crop=32, max_length=(2.0, 20.0), **kind)
+        assert next(iter(dataset))[0].shape == (1, 32, 32, 3)
+
+
+def test_things_that_move_are_pasted_from_other_photographs(tmp_path):
+    for number, level in enumerate((40, 200)):
+        images.write(tmp_path / f"{number}.png", np.full((70, 90, 3), level, np.uint8))
+    options = {"crop": 48, "flip": False, "shuffle": False, "max_length": 12.0, "seed": 1}
+    first = levels(datasets.synthetic(tmp_path, objects=1.0, repeat=True, **options).take(12))
+    seen = 0
+    for blurred, sharp in first:
+        if np.ptp(sharp) < 100:
+            continue  # of its own photograph, or outside the crop
+        seen += 1
+        whole = [(sharp == level).mean() for level in (40, 200)]
+        assert min(whole) > 0 and sum(whole) > 0.6  # a soft edge between two plain parts
+        assert blurred.min() >= 40 and blurred.max() <= 200
+        assert (blurred != sharp).any()
+    assert seen >= 3
+    again = levels(datasets.synthetic(tmp_path, objects=1.0, repeat=True, **options).take(12))
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+    half = levels(datasets.synthetic(tmp_path, objects=0.3, repeat=True, **options).take(30))
+    plain = [np.ptp(sharp) == 0 for _, sharp in half]
+    assert 15 < sum(plain) < 30
+
+
 OFF = {
     "rotation": 0.0,
     "grid": 1,
@@ -323,6 +363,7 @@ OFF = {
     "shot_noise": 0.0,
     "read_noise": 0.0,
     "jpeg": None,
+    "objects": 0.0,
 }
 
 
@@ -439,6 +480,8 @@ def test_sensor_noise_grows_with_the_light(tmp_path):
         ({"read_noise": np.nan}, "read_noise must be"),
         ({"jpeg": 0}, "jpeg must be a number from 1 to 100"),
         ({"jpeg": (50, 80.5)}, "jpeg must be whole numbers"),
+        ({"objects": 1.5}, "objects must be a share"),
+        ({"max_length": (0, 5)}, "max_length must be"),
     ],
 )
 def test_camera_options_out_of_range(tmp_path, wrong, message):

@@ -18,6 +18,8 @@ from deblur_keras.frames import natural_key
 
 __all__ = ["averaged", "mix", "paired", "synthetic"]
 
+_CALM = (0.5, 3.0)  # length in pixels of the path of a camera that hardly moves
+
 
 def paired(
     pairs,
@@ -163,6 +165,7 @@ def synthetic(
     shot_noise=0.0,
     read_noise=0.0,
     jpeg=None,
+    objects=0.0,
 ):
     """Streams crops of sharp photographs with a fresh random camera shake on each visit.
 
@@ -184,7 +187,8 @@ def synthetic(
             the pixel values themselves.
         noise: Standard deviation of the noise on the blurred side in grey levels of 255, or
             ``(low, high)`` to draw one uniformly each visit.
-        max_length: Length of the whole trajectory in pixels.
+        max_length: Length of the whole trajectory in pixels, or ``(low, high)`` to draw one each
+            visit, as often between 5 and 10 as between 10 and 20.
         kernel_size: Side of the kernels in pixels.
         shuffle: As in `paired`.
         repeat: As in `paired`.
@@ -208,10 +212,13 @@ def synthetic(
             ``(low, high)``; 0.005 is visible, 0.02 much.
         jpeg: Quality, 1 to 100, of a JPEG that the blurred side goes through, or ``(low, high)``;
             None for none. Its blocks lie as in the whole photograph.
+        objects: Share of the visits at which something moves by itself: a piece of another of the
+            photographs, of random outline, is pasted over the crop with a motion of its own, while
+            the camera, in half of these, hardly moves.
 
     Returns:
-        `tf.data.Dataset`, as from `paired`. The sharp crops are untouched pixels: they keep no
-        noise or JPEG from here, and show white where light was brighter.
+        `tf.data.Dataset`, as from `paired`. The sharp crops are untouched pixels, or pasted ones:
+        they keep no noise or JPEG from here, and show white where light was brighter.
 
     Raises:
         ImageError: Something in ``photographs`` does not exist.
@@ -251,23 +258,40 @@ def synthetic(
     )
     effects = shots.Effects(noise, highlights, shot_noise, read_noise, jpeg)
     motions = shots.Motions(seed, rotation, grid, kernel_size, max_length)
+    if not 0 <= objects <= 1:
+        raise ValueError(f"objects must be a share of the visits, 0 to 1; got {objects}")
+    things = shots.Motions(seed, 0.0, 1, kernel_size, max_length, things=True)
+    calm = shots.Motions(seed, 0.0, 1, kernel_size, _CALM)
     files = [source.path for source in images.find(photographs)]
-    sources = pictures.of_files(files, options)
+    sources = pictures.of_files(files, options, together=2 if objects else 1)
 
     def visit(generator, ticket):
-        (photograph,) = sources.read(ticket.index, options.draw_scale(generator))
+        scale = options.draw_scale(generator)
+        (photograph,) = sources.read(ticket.index, scale)
         region = streams.draw_region(generator, photograph.shape, crop)
-        motion = motions[ticket.number]
+        motion, moving = motions[ticket.number], None
+        thing = objects and generator.random() < objects
+        if thing and generator.random() < 0.5:
+            motion = calm[ticket.number]
         wide = shots.grown(region, photograph.shape, motion, whole_blocks=jpeg is not None)
+        image = sharp = wide.of(photograph)
+        if thing:
+            (other,) = sources.read(int(generator.integers(len(files))), scale)
+            front = shots.fitted(generator, other, image.shape)
+            mask = shots.draw_mask(generator, *image.shape[:2])
+            moving = front, mask, things[ticket.number]
+            sharp = blur.paste(image, front, mask)
         blurred = blur.motion_blur(
-            wide.of(photograph),
+            image,
             motion,
             gamma=gamma,
             place=(wide.top, wide.left, *photograph.shape[:2]),
             **effects.draw(generator),
             seed=generator,
+            moving=moving,
         )
-        return region.relative_to(wide).of(blurred), region.of(photograph)
+        inner = region.relative_to(wide)
+        return inner.of(blurred), inner.of(sharp)
 
     return streams.stream(visit, len(files), options)
 

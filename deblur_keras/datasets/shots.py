@@ -1,8 +1,9 @@
-"""What `pipelines.synthetic` draws for a visit: how the camera moved, and what else it did."""
+"""What `pipelines.synthetic` draws for a visit: motions of camera and things, and effects."""
 
 import functools
 import threading
 
+import cv2
 import numpy as np
 
 from deblur_keras import blur
@@ -10,7 +11,7 @@ from deblur_keras.datasets import streams
 
 # Drawing one trajectory takes as many steps as drawing a hundred, so they are drawn in banks.
 _BANK = 128
-_KERNELS = 3  # keeps their random numbers apart from those of `streams`
+_KERNELS, _THINGS = 3, 7  # keep their random numbers apart from each other and from `streams`
 _BLOCK = 16  # pixels that a JPEG block covers where colour has half the resolution
 
 
@@ -22,7 +23,9 @@ class Motions:
         rotation: Degrees of `blur.random_shakes`; 0 for kernels.
         grid: Kernels a side of `blur.random_psf_grids`; 1 for one kernel.
         kernel_size: Side of the kernels in pixels.
-        max_length: Length of the paths in pixels.
+        max_length: Length of the paths in pixels, or (low, high) to draw each from, as often
+            between 5 and 10 as between 10 and 20.
+        things: Whether they are motions of things, which are others than the camera's.
 
     Raises:
         ValueError: Both rotation and a grid, or one out of range.
@@ -32,7 +35,7 @@ class Motions:
         (3, 3, 32, 32)
     """
 
-    def __init__(self, seed, rotation, grid, kernel_size, max_length):
+    def __init__(self, seed, rotation, grid, kernel_size, max_length, things=False):
         if not 0 <= rotation <= 45 or grid < 1 or (rotation and grid > 1):
             raise ValueError(
                 "rotation must be 0 to 45 degrees and grid at least 1 kernel a side, not both of "
@@ -45,14 +48,20 @@ class Motions:
             draw, kind = blur.random_psf_grids, {"size": kernel_size, "sides": grid}
         self._size = max(_BANK // grid**2, 1)
         self._lock = threading.Lock()
-        self._bank = functools.lru_cache(maxsize=3)(
-            lambda bank: draw(
-                self._size,
-                seed=np.random.default_rng([_KERNELS, seed, bank]),
-                max_length=max_length,
-                **kind,
-            )
-        )
+        self._lengths = _low_high("max_length", max_length, 1e-3)
+
+        def bank(number):
+            generator = np.random.default_rng([_THINGS if things else _KERNELS, seed, number])
+            return draw(self._size, seed=generator, max_length=self._drawn(generator), **kind)
+
+        self._bank = functools.lru_cache(maxsize=3)(bank)
+
+    def _drawn(self, generator):
+        """Draws the lengths of a bank."""
+        low, high = self._lengths
+        if low == high:
+            return low  # without a random number, so that such a stream never changes
+        return np.exp(generator.uniform(np.log(low), np.log(high), self._size))
 
     def __getitem__(self, number):
         """Returns the kernel, grid of kernels or `Shake` of a visit."""
@@ -103,6 +112,60 @@ class Effects:
         if self._qualities:
             drawn["jpeg"] = int(generator.integers(*self._qualities, endpoint=True))
         return drawn
+
+
+def draw_mask(generator, height, width):
+    """Draws the outline of a thing: a polygon of 5 to 12 corners with a soft edge.
+
+    Args:
+        generator: `numpy.random.Generator`.
+        height: Of the picture in pixels.
+        width: The same.
+
+    Returns:
+        float32 array (height, width) in [0, 1]. The thing's middle lies within the picture, and it
+        is a fifth to seven tenths as large.
+
+    Example:
+        >>> mask = draw_mask(np.random.default_rng(0), 40, 60)
+        >>> mask.shape, bool(0.02 < mask.mean() < 0.6)
+        ((40, 60), True)
+    """
+    corners = int(generator.integers(5, 12, endpoint=True))
+    angles = np.sort(generator.uniform(0, 2 * np.pi, corners))
+    size = generator.uniform(0.1, 0.35) * min(height, width)
+    radius = size * generator.uniform(0.4, 1.0, corners)
+    stretch = generator.uniform(0.5, 2.0)
+    middle = generator.uniform(0.2, 0.8, 2) * (width, height)
+    points = middle + np.stack([np.cos(angles), stretch * np.sin(angles)], axis=1) * radius[:, None]
+    mask = np.zeros((height, width), np.float32)
+    cv2.fillPoly(mask, [np.rint(points).astype(np.int32)], 1.0)
+    return np.clip(cv2.GaussianBlur(mask, (0, 0), generator.uniform(0.6, 1.5)), 0, 1)
+
+
+def fitted(generator, photograph, shape):
+    """Cuts a photograph, or extends it by reflection, to a size: the inside of a thing.
+
+    Args:
+        generator: `numpy.random.Generator`, which draws the place.
+        photograph: uint8 (H, W, 3).
+        shape: (height, width, ...) that is wanted.
+
+    Returns:
+        uint8 array (height, width, 3).
+
+    Example:
+        >>> picture = np.zeros((30, 50, 3), np.uint8)
+        >>> fitted(np.random.default_rng(0), picture, (40, 40, 3)).shape
+        (40, 40, 3)
+    """
+    missing = [max(want - have, 0) for want, have in zip(shape[:2], photograph.shape, strict=False)]
+    if any(missing):
+        down, right = missing
+        photograph = cv2.copyMakeBorder(photograph, 0, down, 0, right, cv2.BORDER_REFLECT)
+    room = [have - want for have, want in zip(photograph.shape[:2], shape[:2], strict=True)]
+    top, left = (int(place) for place in generator.integers(0, room, endpoint=True))
+    return streams.Region(top, left, *shape[:2]).of(photograph)
 
 
 def grown(region, shape, motion, whole_blocks=False):

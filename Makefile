@@ -2,10 +2,16 @@
 # make test        lint and test, on both cores
 # make test-all    the same with the tests that take minutes
 # make benchmarks  speed and memory, as ratios (benchmarks/recipes.py needs photographs, and an hour)
+# make weights     train the weights that ship, as below
 # make lock        renew requirements.lock from requirements-dev.txt
 # make clean       remove .venv and what the other targets wrote
 #
 # The first call of any of them makes .venv from requirements.lock (names, versions, hashes).
+# Weights from photographs of yours and GoPro's pairs (deblur-keras data prepare gopro), for hours;
+# the same once more goes on where it was stopped:
+#   make weights PHOTOGRAPHS="holiday/ street/" PAIRS=gopro RUN=runs/default
+# and with frames of a video of 240 frames a second, as the weights that ship: FRAMES=frames/
+#
 # Another interpreter: make PYTHON=/path/to/python3.12 test
 
 CANDIDATES := python3.11 python3.12 python3.13 python3
@@ -14,7 +20,7 @@ PYTHON ?= $(shell for p in $(CANDIDATES); do $$p -c "$(SUPPORTED)" 2>/dev/null &
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: install demo test test-all benchmarks lock clean
+.PHONY: install demo test test-all benchmarks weights lock clean
 
 install: $(READY)
 
@@ -41,6 +47,14 @@ test-all: $(READY)
 
 benchmarks: $(READY)
 	@for script in $(filter-out benchmarks/recipes.py, $(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+RUN ?= runs/default
+
+weights: $(READY)
+	@test -n "$(PHOTOGRAPHS)" || { echo 'Say what to train on: make weights PHOTOGRAPHS="holiday/ street/" [PAIRS=gopro] [FRAMES=frames/] [RUN=$(RUN)]' >&2; exit 1; }
+	$(BIN)/python scripts/train_default.py $(foreach folder,$(PHOTOGRAPHS),--photographs "$(folder)") \
+		$(if $(PAIRS),--pairs "$(PAIRS)") $(if $(FRAMES),--frames "$(FRAMES)") -o "$(RUN)"
+	@echo 'To ship them: $(BIN)/python scripts/ship_weights.py default $(RUN)/generator.keras'
 
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -68,6 +68,20 @@ def test_batches_go_on_where_they_were_left(script, data):
     assert len({np.asarray(blurred).tobytes() for blurred, _ in whole}) == 4
 
 
+def test_kernels_move_by_as_much_in_every_direction(script):
+    random = np.random.default_rng(0)
+    kernel = keras.Variable(np.zeros((3, 3, 8, 16), "float32"), name="kernel")
+    bias = keras.Variable(np.zeros(16, "float32"), name="bias")
+    optimizer = script.optimizer(0.01)
+    gradients = [random.normal(size=v.shape).astype("float32") for v in (kernel, bias)]
+    optimizer.apply([keras.ops.convert_to_tensor(one) for one in gradients], [kernel, bias])
+    matrix = kernel.numpy().reshape(72, 16)
+    strengths = np.linalg.svd(matrix, compute_uv=False) / (0.01 * 0.2 * 72**0.5)
+    assert strengths.min() > 0.6 and strengths.max() < 1.3  # of the iteration of Muon's authors
+    assert np.vdot(matrix, gradients[0].reshape(72, 16)) < 0  # downhill
+    np.testing.assert_allclose(bias.numpy(), -0.01 / 3 * np.sign(gradients[1]), rtol=1e-3)
+
+
 @pytest.mark.slow
 def test_a_run_goes_on_and_ends_with_a_generator(script, data, tmp_path, monkeypatch):
     monkeypatch.setattr(script, "EPOCH", 2)

@@ -34,10 +34,13 @@ NETWORKS = {
         generators.unet_generator,
         "pix2pix's, which two of the papers name as the next thing to try.",
     ),
-    "compact_generator": (generators.compact_generator, "This library's own, which ships."),
+    "compact_generator": (
+        generators.compact_generator,
+        "This library's own, of depthwise convolutions.",
+    ),
     "quarter_generator": (
         generators.quarter_generator,
-        "This library's own too, quicker to train.",
+        "This library's own, which ships.",
     ),
     "patch_critic": (critics.patch_critic, "DeblurGAN's critic, a PatchGAN."),
     "cyclegan_discriminator": (critics.cyclegan_discriminator, "The discriminators of cyclegan."),

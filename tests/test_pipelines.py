@@ -492,6 +492,17 @@ def test_camera_options_out_of_range(tmp_path, wrong, message):
 # Averaged frames
 
 
+@pytest.mark.parametrize(("even", "beyond"), [(0.0, {0}), (1.0, {5}), (0.5, {0, 5})])
+def test_means_of_even_numbers_of_frames_are_half_a_frame_late(tmp_path, even, beyond):
+    for number in range(25):
+        images.write(tmp_path / f"{number:02}.png", np.full((32, 32, 3), 10 * number, np.uint8))
+    dataset = datasets.averaged(tmp_path, window=(3, 9), crop=32, gamma=1.0, even=even, seed=4)
+    late = {int(blurred[0, 0, 0, 0]) - int(sharp[0, 0, 0, 0]) for blurred, sharp in levels(dataset)}
+    assert late == beyond
+    with pytest.raises(ValueError, match="even must be a share"):
+        datasets.averaged(tmp_path, even=2)
+
+
 def write_frames(folder, count, height=40, width=40, start=0):
     """Frames whose levels are 10 x their number, named without leading zeros."""
     for number in range(start, start + count):

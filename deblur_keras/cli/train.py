@@ -189,7 +189,7 @@ def train(context, recipe, output, resume, config, settings, **options):
       deblur-keras train deblurgan --data GOPRO_Large -o runs/gopro
       deblur-keras train --resume -o runs/gopro
       deblur-keras train deblurgan --photographs holiday/ -o runs/small \\
-          --set generator=compact --set content=mae --set adversarial_weight=0.001 \\
+          --set generator=quarter --set content=mae --set adversarial_weight=0.001 \\
           --epochs 20 --steps-per-epoch 200
       deblur-keras train cyclegan --blurred shaken/ --photographs holiday/ -o runs/unpaired
       deblur-keras train dense-deblurgan --data GOPRO_Large --config mine.toml -o runs/dense

@@ -315,6 +315,7 @@ def averaged(
     crops_per_image=1,
     deterministic=True,
     max_bad=10,
+    even=0.0,
 ):
     """Streams real motion blur: consecutive frames of a high-speed video, averaged.
 
@@ -342,6 +343,9 @@ def averaged(
         crops_per_image: As in `paired`.
         deterministic: As in `paired`.
         max_bad: As in `paired`.
+        even: Share of the visits that leave out the first frame of the window. The sharp frame then
+            is the later of the middle two, half a frame's motion off the middle of the blur, as in
+            those of GoPro's pairs that are means of 8 or 10 frames.
 
     Returns:
         `tf.data.Dataset`, as from `paired`. The sharp crops are untouched pixels.
@@ -387,6 +391,8 @@ def averaged(
     least, most = shortest // 2, (longest - 1) // 2  # frames on either side of the middle one
     if not 1 <= least <= most:
         raise ValueError(f"window must hold an odd number of frames of at least 3, got {window}")
+    if not 0 <= even <= 1:
+        raise ValueError(f"even must be a share of the visits, 0 to 1; got {even}")
     videos = collections.defaultdict(list)
     for source in images.find(frames):
         videos[source.path.parent].append(source.path)
@@ -411,9 +417,10 @@ def averaged(
         chosen = options.draw_scale(generator)
         (sharp,) = sources.read(middle, chosen)
         region = streams.draw_region(generator, sharp.shape, crop)
+        first = middle - reach + bool(even and generator.random() < even)
 
         def crops():  # one frame in memory at a time, and no more of it averaged than is shown
-            for place in range(middle - reach, middle + reach + 1):
+            for place in range(first, middle + reach + 1):
                 (frame,) = sources.read(place, chosen)
                 if frame.shape != sharp.shape:
                     raise layouts.DatasetError(

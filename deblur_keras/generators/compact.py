@@ -1,4 +1,4 @@
-"""The library's own small generator, of which the weights that ship are made."""
+"""The library's own small generator of depthwise convolutions."""
 
 import keras
 from keras import layers
@@ -14,10 +14,10 @@ def compact_generator(
 ):
     """Builds a small, quick U-shaped generator of gated depthwise blocks, for use without a GPU.
 
-    None of the papers describes it: it is this library's own, and with the defaults the network of
-    the weights that ship. It works at half resolution and below (a 2x2 convolution of stride 2 is a
-    pixel-unshuffle and a 1x1 convolution), normalizes each pixel over its channels alone (so tiles
-    agree with the whole image), and adds its output to the input as DeblurGAN's does.
+    None of the papers describes it: it is this library's own. It works at half resolution and below
+    (a 2x2 convolution of stride 2 is a pixel-unshuffle and a 1x1 convolution), normalizes each
+    pixel over its channels alone (so tiles agree with the whole image), and adds its output to the
+    input as DeblurGAN's does. `quarter_generator` takes half the time of a training step.
 
     Args:
         widths: Channels at 1/2, 1/4, 1/8, ... of the input's resolution.

@@ -1,4 +1,4 @@
-"""The library's own generator that is quick to train as well as to run."""
+"""The library's own small generator, of which the weights that ship are made."""
 
 import keras
 from keras import layers
@@ -9,12 +9,13 @@ from deblur_keras.layers import ChannelScale, ClippedAdd, SimpleGate
 def quarter_generator(widths=(40, 64, 96), blocks=(2, 2, 1), name="quarter_generator"):
     """Builds a U-shaped generator of gated 3x3 convolutions, at a quarter of the resolution.
 
-    None of the papers describes it: it is this library's own. Motion blur spreads each detail over
-    many pixels, so most of the work is done where these are few: at 1/4, 1/8 and 1/16 of the
-    resolution. Its convolutions are plain ones, which in bfloat16 train several times quicker on a
-    processor than depthwise ones of the same cost in multiplications. It has no normalization, so
-    tiles agree with the whole image; a tanh in the gates keeps its activations within bounds
-    instead. Its output is added to the input as DeblurGAN's is.
+    None of the papers describes it: it is this library's own, and with the defaults the network of
+    the weights that ship. Motion blur spreads each detail over many pixels, so most of the work is
+    done where these are few: at 1/4, 1/8 and 1/16 of the resolution. Its convolutions are plain
+    ones, which in bfloat16 train several times quicker on a processor than depthwise ones of the
+    same cost in multiplications. It has no normalization, so tiles agree with the whole image; a
+    tanh in the gates keeps its activations within bounds instead. Its output is added to the input
+    as DeblurGAN's is.
 
     Args:
         widths: Channels at 1/4, 1/8, 1/16, ... of the input's resolution.

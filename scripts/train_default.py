@@ -50,7 +50,7 @@ def streams(photographs, frames, pairs, crop, seed):
 
     # Enlarged photographs are soft without any blur, as those of many cameras are.
     scales = (0.5, 0.75, 1.0, 1.5)
-    common = {"crop": crop, "repeat": True, "cache": True, "noise": (0.0, 2.0)}
+    common = {"crop": crop, "repeat": True, "cache": True, "noise": (0.0, 2.0), "defocus": 0.3}
 
     def blurred(share, number, **kind):
         kind = {"scale": scales, **common, **kind, "seed": 10 * seed + number}

@@ -356,6 +356,21 @@ def test_things_that_move_are_pasted_from_other_photographs(tmp_path):
     assert 15 < sum(plain) < 30
 
 
+def test_what_is_out_of_focus_is_so_on_both_sides(tmp_path):
+    stripes = np.zeros((96, 96, 3), np.uint8)
+    stripes[:, ::2] = 255
+    images.write(tmp_path / "1.png", stripes)
+    options = {"crop": 64, "flip": False, "max_length": 0.01, "gamma": 1.0, "repeat": True}
+    soft = []
+    for blurred, sharp in levels(datasets.synthetic(tmp_path, defocus=1.0, **options).take(12)):
+        np.testing.assert_allclose(blurred.astype(int), sharp, atol=3)  # hardly any motion
+        contrast = np.abs(np.diff(sharp[0, ..., 0].astype(int), axis=1))
+        soft.append((contrast < 128).mean())
+    assert max(soft) == 1 and min(soft) < 1 and np.mean(soft) > 0.2
+    for _, sharp in levels(datasets.synthetic(tmp_path, **options).take(2)):
+        assert set(np.unique(sharp)) == {0, 255}
+
+
 OFF = {
     "rotation": 0.0,
     "grid": 1,
@@ -364,6 +379,7 @@ OFF = {
     "read_noise": 0.0,
     "jpeg": None,
     "objects": 0.0,
+    "defocus": 0.0,
 }
 
 
@@ -481,6 +497,7 @@ def test_sensor_noise_grows_with_the_light(tmp_path):
         ({"jpeg": 0}, "jpeg must be a number from 1 to 100"),
         ({"jpeg": (50, 80.5)}, "jpeg must be whole numbers"),
         ({"objects": 1.5}, "objects must be a share"),
+        ({"defocus": -0.1}, "defocus must be a share"),
         ({"max_length": (0, 5)}, "max_length must be"),
     ],
 )

@@ -166,6 +166,7 @@ def synthetic(
     read_noise=0.0,
     jpeg=None,
     objects=0.0,
+    defocus=0.0,
 ):
     """Streams crops of sharp photographs with a fresh random camera shake on each visit.
 
@@ -215,6 +216,8 @@ def synthetic(
         objects: Share of the visits at which something moves by itself: a piece of another of the
             photographs, of random outline, is pasted over the crop with a motion of its own, while
             the camera, in half of these, hardly moves.
+        defocus: Share of the visits at which part of the photograph is out of focus, on the sharp
+            side too: motion blur is to be undone, a shallow depth of field is not.
 
     Returns:
         `tf.data.Dataset`, as from `paired`. The sharp crops are untouched pixels, or pasted ones:
@@ -260,6 +263,8 @@ def synthetic(
     motions = shots.Motions(seed, rotation, grid, kernel_size, max_length)
     if not 0 <= objects <= 1:
         raise ValueError(f"objects must be a share of the visits, 0 to 1; got {objects}")
+    if not 0 <= defocus <= 1:
+        raise ValueError(f"defocus must be a share of the visits, 0 to 1; got {defocus}")
     things = shots.Motions(seed, 0.0, 1, kernel_size, max_length, things=True)
     calm = shots.Motions(seed, 0.0, 1, kernel_size, _CALM)
     files = [source.path for source in images.find(photographs)]
@@ -274,7 +279,10 @@ def synthetic(
         if thing and generator.random() < 0.5:
             motion = calm[ticket.number]
         wide = shots.grown(region, photograph.shape, motion, whole_blocks=jpeg is not None)
-        image = sharp = wide.of(photograph)
+        image = wide.of(photograph)
+        if defocus and generator.random() < defocus:
+            image = shots.defocused(generator, image)
+        sharp = image
         if thing:
             (other,) = sources.read(int(generator.integers(len(files))), scale)
             front = shots.fitted(generator, other, image.shape)

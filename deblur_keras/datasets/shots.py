@@ -143,6 +143,38 @@ def draw_mask(generator, height, width):
     return np.clip(cv2.GaussianBlur(mask, (0, 0), generator.uniform(0.6, 1.5)), 0, 1)
 
 
+def defocused(generator, image):
+    """Puts part of a picture, or all of it, out of focus, as by a wide aperture.
+
+    Args:
+        generator: `numpy.random.Generator`.
+        image: uint8 (H, W, 3).
+
+    Returns:
+        uint8 array of the shape of `image`: its light under a disc of a radius of 1 to 12 pixels,
+        up to a line at random that it crosses gently, or everywhere.
+
+    Example:
+        >>> image = np.zeros((40, 40, 3), np.uint8)
+        >>> image[::2] = 255
+        >>> bool(np.ptp(defocused(np.random.default_rng(0), image)[10:30]) < 255)
+        True
+    """
+    radius = float(np.exp(generator.uniform(0.0, np.log(12.0))))
+    reach = int(np.ceil(radius))
+    rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    disc = np.clip(radius + 0.5 - np.hypot(rows, columns), 0, 1)
+    soft = blur.motion_blur(image, disc)
+    if generator.random() < 0.3:
+        return soft
+    height, width = image.shape[:2]
+    angle, width_of_edge = generator.uniform(0, 2 * np.pi), generator.uniform(0.02, 0.5)
+    y, x = np.mgrid[:height, :width]
+    along = (x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle)
+    share = np.clip((along - generator.uniform(-0.3, 0.3)) / width_of_edge, 0, 1)
+    return blur.paste(image, soft, share)
+
+
 def fitted(generator, photograph, shape):
     """Cuts a photograph, or extends it by reflection, to a size: the inside of a thing.
 

@@ -112,7 +112,7 @@ def motion_blur(
         other effects only `noise` is allowed.
     """
     image = np.asarray(image)
-    motion = psf if isinstance(psf, Shake) else _checked_kernels(psf)
+    motion = _checked_motion(psf)
     _check_image(image)
     if not gamma > 0 or not noise >= 0:
         raise ValueError(f"expected gamma > 0 and noise >= 0, got gamma={gamma}, noise={noise}")
@@ -141,8 +141,7 @@ def motion_blur(
             front, mask, own = moving
             front, mask = _checked_front(image, front, mask)
             covered = np.concatenate([_to_light(front, gamma) * mask, mask], axis=2)
-            own = own if isinstance(own, Shake) else _checked_kernels(own)
-            covered = _moved(covered, own, place)
+            covered = _moved(covered, _checked_motion(own), place)
             light = light * (1 - covered[..., -1:]) + covered[..., :-1]
         if shot_noise or read_noise:
             clipped = np.clip(light, 0, 1)
@@ -243,8 +242,10 @@ def _moved(light, motion, place):
     return camera.convolve(light, motion, [side // 2 for side in motion.shape])
 
 
-def _checked_kernels(psf):
-    """The kernel, or each of a grid of kernels, in float64 with sum 1."""
+def _checked_motion(psf):
+    """A `Shake` as it is; a kernel, or each of a grid of kernels, in float64 with sum 1."""
+    if isinstance(psf, Shake):
+        return psf
     kernels = np.asarray(psf, np.float64)
     if kernels.ndim in (2, 4) and kernels.size:
         totals = kernels.sum(axis=(-2, -1), keepdims=True)

@@ -10,10 +10,10 @@ from deblur_keras.datasets.catalog import pairs, splits
 from deblur_keras.datasets.layouts import DatasetError, Pair
 
 _STREAMS = {
-    "averaged": "pipelines",
-    "mix": "pipelines",
+    "averaged": "simulated",
+    "mix": "mixtures",
     "paired": "pipelines",
-    "synthetic": "pipelines",
+    "synthetic": "simulated",
     "unpaired": "domains",
 }
 

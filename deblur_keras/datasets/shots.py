@@ -1,4 +1,4 @@
-"""What `pipelines.synthetic` draws for a visit: motions of camera and things, and effects."""
+"""What `simulated.synthetic` draws for a visit: motions of camera and things, and effects."""
 
 import functools
 import threading
@@ -75,7 +75,7 @@ class Effects:
     What is off draws no random number, so that a stream without it never changes.
 
     Args:
-        noise: A number or (low, high), as all below; `pipelines.synthetic` describes them.
+        noise: A number or (low, high), as all below; `simulated.synthetic` describes them.
         highlights: At least 1, which is off.
         shot_noise: 0 is off.
         read_noise: 0 is off.
@@ -232,6 +232,12 @@ def grown(region, shape, motion, whole_blocks=False):
     return streams.Region(
         wide.top - above, wide.left - before, wide.height + above, wide.width + before
     )
+
+
+def check_share(name, value):
+    """Raises a ValueError unless the value is a share of the visits."""
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be a share of the visits, 0 to 1; got {value}")
 
 
 def _low_high(name, value, least, most=np.inf):

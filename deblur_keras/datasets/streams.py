@@ -1,7 +1,7 @@
 """What every training stream shares: options, random crops, the order, the ``tf.data`` chain.
 
-`pipelines` says what one visit to a photograph does; this module decides when it is done, and with
-which random numbers.
+`pipelines` and `simulated` say what one visit to a photograph does; this module decides when it is
+done, and with which random numbers.
 """
 
 import dataclasses

@@ -1,9 +1,11 @@
 """The library's own small generator of depthwise convolutions."""
 
-import keras
+import functools
+
 from keras import layers
 
-from deblur_keras.layers import ChannelScale, ClippedAdd, SimpleGate
+from deblur_keras.generators.ushape import u_shape
+from deblur_keras.layers import ChannelScale, SimpleGate
 
 
 def compact_generator(
@@ -42,41 +44,11 @@ def compact_generator(
         with RMS normalization, which is quicker than its layer normalization, and without its
         channel attention, which looks at the whole image.
     """
-    if not widths or len(widths) != len(blocks):
-        raise ValueError(
-            "widths and blocks must be of the same length, at least 1; "
-            f"received {tuple(widths)!r} and {tuple(blocks)!r}."
-        )
-    blurred = keras.Input((None, None, 3), name="blurred")
-
-    # Encoder: level i works at (B, H / 2^(i+1), W / 2^(i+1), widths[i])
-    x, skips = blurred, []
-    for level, (width, count) in enumerate(zip(widths, blocks, strict=True), start=1):
-        x = layers.Conv2D(width, 2, strides=2, name=f"down{level}")(x)
-        for index in range(1, count + 1):
-            x = _gated_block(x, width, kernel, f"encoder{level}_{index}")
-        skips.append(x)
-
-    # Decoder: a 2x2 transposed convolution of stride 2 is a 1x1 convolution and a pixel-shuffle
-    for level in range(len(widths) - 1, 0, -1):
-        width = widths[level - 1]
-        x = layers.Conv2DTranspose(width, 2, strides=2, name=f"up{level}")(x)
-        x = layers.Add(name=f"skip{level}")([skips[level - 1], x])
-        for index in range(1, blocks[level - 1] + 1):
-            x = _gated_block(x, width, kernel, f"decoder{level}_{index}")
-    x = layers.Conv2DTranspose(
-        3,
-        2,
-        strides=2,
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
-        dtype="float32",
-        name="head",
-    )(x)
-    restored = ClippedAdd(dtype="float32", name="restored")([blurred, x])
-    return keras.Model(blurred, restored, name=name)
+    block = functools.partial(_gated_block, kernel=kernel)
+    return u_shape(widths, blocks, block, name=name)
 
 
-def _gated_block(x, width, kernel, name):
+def _gated_block(x, width, name, kernel):
     """Mixes space (depthwise, gated), then channels (gated), each as a scaled correction to x."""
     y = layers.RMSNormalization(name=f"{name}_norm")(x)
     y = layers.Conv2D(2 * width, 1, name=f"{name}_expand")(y)

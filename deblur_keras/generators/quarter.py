@@ -3,7 +3,8 @@
 import keras
 from keras import layers
 
-from deblur_keras.layers import ChannelScale, ClippedAdd, SimpleGate
+from deblur_keras.generators.ushape import u_shape
+from deblur_keras.layers import ChannelScale, SimpleGate
 
 
 def quarter_generator(widths=(40, 64, 96), blocks=(2, 2, 1), name="quarter_generator"):
@@ -39,40 +40,7 @@ def quarter_generator(widths=(40, 64, 96), blocks=(2, 2, 1), name="quarter_gener
         the blocks are otherwise those of EDSR (Lim et al.), two 3x3 convolutions whose result is
         scaled and added.
     """
-    if not widths or len(widths) != len(blocks):
-        raise ValueError(
-            "widths and blocks must be of the same length, at least 1; "
-            f"received {tuple(widths)!r} and {tuple(blocks)!r}."
-        )
-    blurred = keras.Input((None, None, 3), name="blurred")
-
-    # Encoder: level i works at (B, H / 2^(i+2), W / 2^(i+2), widths[i])
-    x, skips = blurred, []
-    for level, (width, count) in enumerate(zip(widths, blocks, strict=True), start=1):
-        # The first kernel is wider than its stride, so that neighbours see each other's pixels.
-        kernel, stride = (8, 4) if level == 1 else (2, 2)
-        x = layers.Conv2D(width, kernel, stride, padding="same", name=f"down{level}")(x)
-        for index in range(1, count + 1):
-            x = _gated_block(x, width, f"encoder{level}_{index}")
-        skips.append(x)
-
-    # Decoder: a transposed convolution as wide as its stride is a 1x1 one and a pixel-shuffle
-    for level in range(len(widths) - 1, 0, -1):
-        width = widths[level - 1]
-        x = layers.Conv2DTranspose(width, 2, strides=2, name=f"up{level}")(x)
-        x = layers.Add(name=f"skip{level}")([skips[level - 1], x])
-        for index in range(1, blocks[level - 1] + 1):
-            x = _gated_block(x, width, f"decoder{level}_{index}")
-    x = layers.Conv2DTranspose(
-        3,
-        4,
-        strides=4,
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-        dtype="float32",
-        name="head",
-    )(x)
-    restored = ClippedAdd(dtype="float32", name="restored")([blurred, x])
-    return keras.Model(blurred, restored, name=name)
+    return u_shape(widths, blocks, _gated_block, kernel=8, stride=4, stddev=0.01, name=name)
 
 
 def _gated_block(x, width, name):

@@ -261,5 +261,6 @@ def training(
 
 def _camera(recipe):
     """What the camera does to photographs that are blurred at random."""
-    names = ("rotation", "grid", "highlights", "shot_noise", "read_noise")
+    names = ("max_length", "objects", "defocus", "rotation", "grid", "highlights")
+    names += ("shot_noise", "read_noise")
     return {name: getattr(recipe, name) for name in names} | {"jpeg": recipe.jpeg or None}

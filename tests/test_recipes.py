@@ -124,7 +124,9 @@ def test_overrides_leave_the_recipe_alone_and_say_what_was_set():
 def test_what_a_camera_does_is_a_number_or_a_range():
     changed = recipes.get("deblurgan").override(
         {"rotation": 1, "highlights": [1, 4], "shot_noise": 0.02, "jpeg": [75, 90]}
+        | {"max_length": [6, 40], "objects": 0.3, "defocus": 0.2}
     )
+    assert (changed.max_length, changed.objects, changed.defocus) == ((6.0, 40.0), 0.3, 0.2)
     assert (changed.rotation, changed.highlights, changed.shot_noise) == (1.0, (1.0, 4.0), 0.02)
     assert changed.jpeg == (75, 90) and changed.override({"jpeg": 0}).jpeg == 0
     assert recipes.get("deblurgan").override(tomllib.loads(changed.to_toml())) == changed
@@ -179,6 +181,8 @@ def test_another_kind_starts_from_its_own_defaults():
         ({"beta_1": 1}, "below 1"),
         ({"crops_per_image": 0}, "crops_per_image must be a whole number of at least 1"),
         ({"rotation": 1, "grid": 2}, "rotation and grid exclude each other.*received 1 and 2"),
+        ({"max_length": [40, 6]}, "max_length must be a finite number of at least 0.1"),
+        ({"objects": 2}, "objects must be a finite number of at least 0 and at most 1"),
         ({"rotation": 46}, "rotation must be a finite number of at least 0 and at most 45"),
         ({"grid": 10}, "grid must be a whole number of at least 1 and at most 9"),
         ({"highlights": 0.5}, "highlights must be a finite number of at least 1"),

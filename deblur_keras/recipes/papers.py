@@ -79,6 +79,9 @@ _ONE_CROP = chosen(1, "one crop for each visit to a photograph; more save decodi
 # What only photographs that are blurred at random go through.
 _OFF = "off: not said of the training data, nor in DeblurGAN's code"
 _CAMERA = {
+    "max_length": chosen(60.0, "as max_len in DeblurGAN's code"),
+    "objects": chosen(0.0, _OFF),
+    "defocus": chosen(0.0, _OFF),
     "rotation": chosen(0.0, _OFF),
     "grid": chosen(1, _OFF),
     "highlights": chosen(1.0, _OFF),

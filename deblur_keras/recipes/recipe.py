@@ -96,8 +96,11 @@ class Recipe:
         scale: Factor by which real photographs are reduced first.
         crops_per_image: Crops of each photograph that is decoded, as `datasets.paired` makes them.
         synthetic_to_real: Synthetic and real crops, where both kinds of data are given.
-        rotation: Degrees that the camera rolls in synthetic blur, as `datasets.synthetic` makes it;
-            so are those below, which like it are off unless set.
+        max_length: Length of the path of synthetic blur in pixels, a number or ``(low, high)``, as
+            `datasets.synthetic` takes it; so are all below, which are off unless set.
+        objects: Share of the crops in which something moves by itself.
+        defocus: Share of the crops that are partly out of focus, on both sides.
+        rotation: Degrees that the camera rolls.
         grid: Kernels along each side of a photograph.
         highlights: How bright white was, a number or ``(low, high)``, as all below.
         shot_noise: Noise in white.
@@ -154,6 +157,9 @@ class Recipe:
     identity_weight: float | None = None
     pool_size: int | None = None
     synthetic_to_real: tuple | None = None
+    max_length: float | tuple | None = None
+    objects: float | None = None
+    defocus: float | None = None
     rotation: float | None = None
     grid: int | None = None
     highlights: float | tuple | None = None

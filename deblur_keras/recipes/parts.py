@@ -34,6 +34,7 @@ _BUILDERS = {
         "negative_psnr": "deblur_keras.losses.negative_psnr",
     },
 }
+OF_ONE_SIZE = ("dense-head",)  # a dense layer fits images of one size alone
 # Arguments that are not a matter of the recipe, or that it fills in by itself.
 _NOT_OPTIONS = {"name", "size", "weights", "sharp", "restored", "from_logits"}
 

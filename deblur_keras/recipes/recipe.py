@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 
 from deblur_keras.recipes import checks
-from deblur_keras.recipes.parts import Part
+from deblur_keras.recipes.parts import OF_ONE_SIZE, Part
 
 PAPER, CODE, CHOSEN, GIVEN = "paper", "code", "chosen here", "set by you"
 
@@ -253,7 +253,7 @@ class Recipe:
                 sources["init"] = Source(CHOSEN, f"as the {fields[network].kind} network is built")
         critic = fields.get("critic", self.critic)
         stale = {"generator", "critic"} & changed
-        stale |= {"critic"} if "crop" in changed and critic.kind in _OF_ONE_SIZE else set()
+        stale |= {"critic"} if "crop" in changed and critic.kind in OF_ONE_SIZE else set()
         for network in stale:
             fields[f"{network}_parameters"] = None
             sources.pop(f"{network}_parameters", None)
@@ -315,38 +315,9 @@ class Recipe:
             >>> trainer.generator.name
             'resnet_generator'
         """
-        from deblur_keras.trainers import precision
+        from deblur_keras.recipes import building
 
-        with precision.networks_in(self.precision):
-            trainer = self._trainer(seed)
-        weights = {name: getattr(self, name) for name in _WEIGHTS}
-        weights = {name: value for name, value in weights.items() if value is not None}
-        if self.content:
-            weights["content"] = self._content_loss(vgg)
-        trainer.compile(
-            self._optimizer(),
-            self._optimizer(),
-            adversarial=self.adversarial.builder()(**self.adversarial.options),
-            ema_decay=self.ema,
-            **weights,
-        )
-        return trainer
-
-    def _trainer(self, seed):
-        from deblur_keras import trainers
-
-        if self.trainer == "CycleGAN":
-            return trainers.CycleGAN(
-                self._network(self.generator, name="deblur_generator"),
-                self._network(self.generator, name="blur_generator"),
-                self._network(self.critic, name="sharp_critic"),
-                self._network(self.critic, name="blurred_critic"),
-                pool_size=self.pool_size,
-                seed=seed,
-            )
-        return trainers.DeblurGAN(
-            self._network(self.generator), self._network(self.critic), seed=seed
-        )
+        return building.build(self, seed, vgg)
 
     def objective(self):
         """Names the adversarial objective and the loss beside it: ``"wgan-gp + perceptual"``."""
@@ -355,30 +326,6 @@ class Recipe:
     def constant_epochs(self):
         """Returns the number of epochs before the learning rate falls."""
         return round(self.epochs * self.constant_share)
-
-    def _network(self, part, **named):
-        builder = part.builder()
-        if part.kind in _OF_ONE_SIZE:
-            named["size"] = self.crop
-        network = builder(**part.options, **named)
-        if self.init != "own":
-            _draw_kernels(network, self.init)
-        return network
-
-    def _content_loss(self, vgg):
-        part = self.content
-        if part.kind == "perceptual":
-            content = part.builder()(**part.options, weights=vgg)
-        else:
-            content = _with_options(part)
-        if not self.total_variation:
-            return content
-        return [(1.0, content), (self.total_variation, "total_variation")]
-
-    def _optimizer(self):
-        import keras
-
-        return keras.optimizers.Adam(self.learning_rate, self.beta_1, self.beta_2, self.epsilon)
 
 
 def flat(values):
@@ -400,18 +347,12 @@ def flat(values):
     return result
 
 
-# What the trainers call by the same name.
-_WEIGHTS = (
-    *("adversarial_weight", "content_weight", "critic_steps", "accumulate", "clip_norm"),
-    *("cycle_weight", "identity_weight"),
-)
 _NOT_OF_CYCLEGAN = {
     "warmup_epochs": "without pairs there is no content loss to warm up by",
     "accumulate": "its image pools are filled by one batch after the other; set batch = 1, which "
     "needs the least memory, or a smaller crop",
 }
 _SETTABLE = ("generator", "critic", "adversarial", "content", *checks.FIELDS)
-_OF_ONE_SIZE = ("dense-head",)  # a dense layer fits images of one size alone
 
 
 def _plain(value):
@@ -433,24 +374,3 @@ def _mark_part(sources, name, before, after):
         if value != before.options[option]:
             sources[f"{name}.{option}"] = Source(GIVEN, f"was {before.options[option]!r}")
     return sources
-
-
-def _with_options(part):
-    builder = part.builder()
-
-    def content(sharp, restored):
-        return builder(sharp, restored, **part.options)
-
-    return content if part.options else builder
-
-
-def _draw_kernels(network, deviation):
-    """Draws all kernels anew from N(0, deviation^2), as the authors' code does."""
-    import keras
-
-    for layer in network.layers:
-        for name in ("kernel", "depthwise_kernel", "pointwise_kernel"):
-            kernel = getattr(layer, name, None)
-            if kernel is not None:
-                # One each: an initializer gives the same numbers whenever it is called.
-                kernel.assign(keras.initializers.RandomNormal(stddev=deviation)(kernel.shape))

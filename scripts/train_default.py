@@ -49,38 +49,43 @@ def streams(photographs, frames, pairs, crop, seed):
     from deblur_keras import datasets
 
     # Enlarged photographs are soft without any blur, as those of many cameras are.
+    plain = {"crop": crop, "repeat": True, "cache": True}
     scales = (0.5, 0.75, 1.0, 1.5)
-    common = {"crop": crop, "repeat": True, "cache": True, "noise": (0.0, 2.0), "defocus": 0.3}
 
-    def blurred(share, number, **kind):
-        kind = {"scale": scales, **common, **kind, "seed": 10 * seed + number}
-        return share, functools.partial(datasets.synthetic, photographs, **kind)
+    def kind(share, number, function, folder, **given):
+        given = {**plain, "seed": 10 * seed + number, **given}
+        return share, functools.partial(function, folder, **given)
 
-    def averaged(share, number, **kind):
-        kind = {"scale": (1.0, 1.5, 2.0), "even": 0.5, **kind, "seed": 10 * seed + number}
-        plain = {"crop": crop, "repeat": True, "cache": True}
-        return share, functools.partial(datasets.averaged, frames, **plain, **kind)
+    def blurred(share, number, **given):
+        given = {"scale": scales, "noise": (0.0, 2.0), "defocus": 0.3, **given}
+        return kind(share, number, datasets.synthetic, photographs, **given)
 
-    def paired(share, number):
-        kind = {"scale": (1.1, 1.5, 2.0), "seed": 10 * seed + number}
-        plain = {"crop": crop, "repeat": True, "cache": True}
-        return share, functools.partial(datasets.paired, pairs, **plain, **kind)
+    def averaged(share, number, **given):
+        given = {"scale": (1.0, 1.5, 2.0), "even": 0.5, **given}
+        return kind(share, number, datasets.averaged, frames, **given)
 
     # Blur mixes light, but videos and many benchmarks mix grey levels: both are shown. The script
-    # of DeblurGAN's authors draws paths of 60 pixels; short ones teach not to overdo it.
+    # of DeblurGAN's authors draws paths of 60 pixels; short ones teach not to overdo it. Long
+    # windows of slow frames stand for the fast motion of other videos.
     kinds = [
         blurred(0.10, 0, max_length=(6.0, 60.0), objects=0.3),
-        blurred(0.10, 1, max_length=(6.0, 60.0), objects=0.3, gamma=1.0),
+        blurred(0.09, 1, max_length=(6.0, 60.0), objects=0.3, gamma=1.0),
         blurred(0.06, 2, max_length=(6.0, 60.0), grid=2),
-        blurred(0.04, 3, max_length=(6.0, 40.0), rotation=1.5, gamma=1.0),
-        blurred(0.16, 4),
-        blurred(0.05, 5, highlights=(1.0, 4.0), jpeg=(75, 95)),
-        blurred(0.08, 6, max_length=(0.2, 3.0), scale=(0.5, 1.0, 1.5, 2.0)),
+        blurred(0.03, 3, max_length=(6.0, 40.0), rotation=1.5, gamma=1.0),
+        blurred(0.18, 4),
+        blurred(0.04, 5, highlights=(1.0, 4.0), jpeg=(75, 95)),
+        blurred(0.07, 6, max_length=(0.2, 3.0), scale=(0.5, 1.0, 1.5, 2.0)),
     ]
     if frames:
-        kinds += [averaged(0.24, 7, window=(5, 21), gamma=1.0), averaged(0.11, 8, window=(5, 21))]
+        kinds += [
+            averaged(0.12, 7, window=(5, 21), gamma=1.0),
+            averaged(0.06, 8, window=(5, 21)),
+            averaged(0.12, 10, window=(21, 45), gamma=1.0),
+            averaged(0.08, 11, window=(21, 45)),
+        ]
     if pairs:
-        kinds.append(paired(0.06 if frames else 0.41, 9))
+        share = 0.05 if frames else 0.43
+        kinds.append(kind(share, 9, datasets.paired, pairs, scale=(1.1, 1.5, 2.0)))
     return kinds
 
 
@@ -98,10 +103,10 @@ def feed(kinds, batch, seed, done):
     def turned(number, crops):
         """Turns a crop to one of eight sides, and sometimes swaps its colours."""
         both = tf.concat(crops, 0)  # the streams' batches are of one crop
-        chances = tf.random.stateless_uniform((4,), (seed, number))
+        chances = tf.random.stateless_uniform((6,), (seed, number))
         both = tf.cond(chances[0] < 0.5, lambda: tf.transpose(both, (0, 2, 1, 3)), lambda: both)
         both = tf.cond(chances[1] < 0.5, lambda: both[:, ::-1], lambda: both)
-        colours = tf.argsort(tf.random.stateless_uniform((3,), (seed, number + 1)))
+        colours = tf.argsort(chances[3:])
         both = tf.cond(chances[2] < 0.2, lambda: tf.gather(both, colours, axis=3), lambda: both)
         return both[0], both[1]
 

@@ -261,6 +261,4 @@ def training(
 
 def _camera(recipe):
     """What the camera does to photographs that are blurred at random."""
-    names = ("max_length", "objects", "defocus", "rotation", "grid", "highlights")
-    names += ("shot_noise", "read_noise")
-    return {name: getattr(recipe, name) for name in names} | {"jpeg": recipe.jpeg or None}
+    return {**recipe.blur(), "jpeg": recipe.jpeg or None}

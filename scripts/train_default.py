@@ -9,6 +9,7 @@ bfloat16 and keeps the average of the weights. Run it once more to go on where i
 model card `deblur_keras/weights/default.md` says which photographs, how many steps and which seed.
 """
 
+import contextlib
 import functools
 import sys
 from pathlib import Path
@@ -114,6 +115,15 @@ def feed(kinds, batch, seed, done):
     return tf.data.Dataset.zip(numbers, mixed).map(turned).batch(batch, True).prefetch(4)
 
 
+@contextlib.contextmanager
+def stopping():
+    """Says what to do after a Ctrl-C, which has saved."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit("Stopped. Run it once more to go on.")
+
+
 @click.command()
 @click.option("--photographs", type=click.Path(exists=True), multiple=True, required=True,
               help="Folder of sharp photographs, blurred afresh on each visit.")  # fmt: skip
@@ -136,10 +146,13 @@ def main(photographs, frames, pairs, validation, output, start, steps, decay, le
     """Trains the default generator with a PSNR loss and averaged weights."""
     import keras
 
-    from deblur_keras import DeblurGAN, critics, datasets, generators, losses
+    from deblur_keras import DeblurGAN, critics, datasets, generators, images, losses
     from deblur_keras.trainers import HistoryFile, LinearDecay, StopOnDivergence, TrainingState
     from deblur_keras.trainers.precision import networks_in
 
+    for folder in filter(None, [*photographs, frames]):
+        if not list(images.find(folder)):
+            raise ValueError(f"{folder}: expected photographs, found none")
     keras.utils.set_random_seed(seed)
     with networks_in("mixed_bfloat16"):
         generator = generators.quarter_generator(name="default")
@@ -161,7 +174,8 @@ def main(photographs, frames, pairs, validation, output, start, steps, decay, le
         click.echo(f"Continuing: {state.place()}.")
     kinds = streams(list(photographs), frames, pairs, crop, seed)
     falling = max(decay // EPOCH, 1)
-    with state.interruptible():
+    click.echo(f"{steps} updates; what they gain is told every {EPOCH}.")
+    with state.interruptible(), stopping():
         trainer.fit(
             feed(kinds, batch, seed, state.batches),
             steps_per_epoch=EPOCH,
@@ -179,15 +193,14 @@ def main(photographs, frames, pairs, validation, output, start, steps, decay, le
                 state,
             ],
             shuffle=False,  # the streams do
-            verbose=2,
+            verbose="auto" if sys.stdout.isatty() else 2,
         )
     trainer.kept()["generator"].save(output / "generator.keras")
+    click.echo(f"{output / 'generator.keras'}: the generator, its weights averaged")
 
 
 if __name__ == "__main__":
     try:
         main()
-    except KeyboardInterrupt:
-        sys.exit("Stopped. Run it once more to go on.")
     except (OSError, ValueError) as error:  # such as folders without what is to be in them
         sys.exit(f"Error: {error}")

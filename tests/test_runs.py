@@ -333,6 +333,7 @@ def test_what_cannot_be_trained_is_explained(arguments, message, photographs, tm
         (["--cache", "{root}/sharp/0.png"], "is a file"),
         (["--max-bad", -1], "--max-bad"),
         (["--rotation", 1], "--rotation: there are no photographs that would be blurred"),
+        (["--set", "objects=0.3"], "--set objects: there are no photographs that would be"),
         (["--rotation", 1, "--set", "grid=2"], "rotation and grid exclude each other"),
         (["--shot-noise", "0.2-0.1"], "runs backwards; write 0.1-0.2"),
         (["--jpeg", "101"], "is not within 1 to 100"),

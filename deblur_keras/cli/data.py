@@ -284,7 +284,7 @@ def show(pairs, output, recipe, split, batches, config, settings, overwrite, **o
     sources = feeds.Sources(
         pairs, options["photographs"], options["blurred"], blur=options["blur"], split=split
     )
-    feeding.refuse_unused(options, sources)
+    feeding.refuse_unused(options, settings, sources)
     kept = {"cache": options["cache"], "max_bad": options["max_bad"]}
     try:
         with shown_log():

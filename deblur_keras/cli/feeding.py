@@ -239,19 +239,22 @@ def changes(config, settings, options, more=()):
     return [*read, {**recipes.read_settings(settings), **fields}]
 
 
-def refuse_unused(options, sources):
+def refuse_unused(options, settings, sources):
     """Refuses options that would do nothing.
 
     Args:
         options: Dictionary of a command's options.
+        settings: Texts of ``--set``; those that can be read.
         sources: `feeds.Sources`.
 
     Raises:
         UsageError: What a camera does is given, and no photographs that would be blurred.
     """
-    given = [name for name in _CAMERA if options[name] is not None]
+    from deblur_keras import recipes
+
+    given = [f"--{name.replace('_', '-')}" for name in _CAMERA if options[name] is not None]
+    given += [f"--set {name}" for name in recipes.read_settings(settings) if name in recipes.BLUR]
     if given and not sources.photographs:
         raise click.UsageError(
-            f"--{given[0].replace('_', '-')}: there are no photographs that would be blurred; give "
-            "--photographs."
+            f"{given[0]}: there are no photographs that would be blurred; give --photographs."
         )

@@ -254,7 +254,7 @@ def train(context, recipe, output, resume, config, settings, **options):
         sources = dataclasses.replace(
             configured.sources, **{name: given[name] for name in _SOURCES if name in given}
         )
-        feeding.refuse_unused(options, sources)
+        feeding.refuse_unused(options, settings, sources)
         configured = dataclasses.replace(
             configured,
             recipe=chosen,

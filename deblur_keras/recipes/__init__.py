@@ -7,7 +7,7 @@ lists them; ``deblur-keras recipes`` prints them.
 
 import copy
 
-from deblur_keras.recipes.checks import RecipeError, check_known
+from deblur_keras.recipes.checks import BLUR, RecipeError, check_known
 from deblur_keras.recipes.papers import RECIPES
 from deblur_keras.recipes.parts import Part
 from deblur_keras.recipes.recipe import Recipe, Reported, Source, flat
@@ -16,6 +16,7 @@ from deblur_keras.recipes.settings import read_settings, read_toml
 NAMES = tuple(RECIPES)
 
 __all__ = [
+    "BLUR",
     "NAMES",
     "Part",
     "Recipe",

@@ -144,11 +144,16 @@ def _span(off, least, most, whole=False):
         return tuple(map(convert, value)) if isinstance(value, list | tuple) else convert(value)
 
     none = f"{off} for none, " if off < least else ""
-    return as_span, is_span, f"{none}{expected}, or [low, high] of such"
+    return as_span, is_span, f"{none}{expected}, or [low, high] of such, the lower one first"
 
 
 # How a field is converted, what it must be, and how that is said. SSIM needs crops of 11 pixels,
 # and the networks' reflections and strides a little more.
+# What photographs that are blurred at random go through.
+BLUR = (
+    *("max_length", "objects", "defocus", "rotation", "grid"),
+    *("highlights", "shot_noise", "read_noise", "jpeg"),
+)
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 FIELDS = {
     "adversarial_weight": _number(0),

@@ -323,6 +323,10 @@ class Recipe:
         """Names the adversarial objective and the loss beside it: ``"wgan-gp + perceptual"``."""
         return f"{self.adversarial.kind} + {self.content.kind if self.content else 'cycle'}"
 
+    def blur(self):
+        """Returns the fields that say how photographs are blurred at random, by name."""
+        return {name: getattr(self, name) for name in checks.BLUR}
+
     def constant_epochs(self):
         """Returns the number of epochs before the learning rate falls."""
         return round(self.epochs * self.constant_share)
@@ -351,6 +355,7 @@ _NOT_OF_CYCLEGAN = {
     "warmup_epochs": "without pairs there is no content loss to warm up by",
     "accumulate": "its image pools are filled by one batch after the other; set batch = 1, which "
     "needs the least memory, or a smaller crop",
+    **dict.fromkeys(checks.BLUR, "it learns from photographs that are blurred already"),
 }
 _SETTABLE = ("generator", "critic", "adversarial", "content", *checks.FIELDS)
 

@@ -190,7 +190,7 @@ def feed(
     elif found.pairs:
         shown = datasets.paired(found.pairs, **pairs)
     else:
-        shown = datasets.synthetic(found.sharp, **_camera(recipe), **fixed)
+        shown = datasets.synthetic(found.sharp, **recipe.blur(), **fixed)
     chosen = list(shown.unbatch().take(SAMPLES).as_numpy_iterator())
     partners = validation is not None or recipe.trainer != "CycleGAN"
     samples = [pair[0] for pair in chosen], [pair[1] for pair in chosen] if partners else None
@@ -237,8 +237,7 @@ def training(
         return math.ceil(count * crops / recipe.batch)
 
     def synthetic(begin):
-        camera = _camera(recipe)
-        return datasets.synthetic(found.sharp, first_batch=begin, **camera, **common)
+        return datasets.synthetic(found.sharp, first_batch=begin, **recipe.blur(), **common)
 
     def paired(begin):
         return datasets.paired(found.pairs, scale=recipe.scale, first_batch=begin, **common)
@@ -257,8 +256,3 @@ def training(
     mixed = datasets.mix(streams, ratio, seed=seed, first_batch=first_batch)
     # One pass over the pairs, with the synthetic crops between them.
     return mixed, steps_per_epoch or one_pass(len(found.pairs) * sum(ratio) / ratio[1])
-
-
-def _camera(recipe):
-    """What the camera does to photographs that are blurred at random."""
-    return {**recipe.blur(), "jpeg": recipe.jpeg or None}

@@ -131,7 +131,8 @@ def test_what_a_camera_does_is_a_number_or_a_range():
     assert changed.jpeg == (75, 90) and changed.override({"jpeg": 0}).jpeg == 0
     assert recipes.get("deblurgan").override(tomllib.loads(changed.to_toml())) == changed
     assert changed.override({"rotation": 0, "grid": 3}).grid == 3
-    with pytest.raises(recipes.RecipeError, match="no rotation: it learns from photo"):
+    blurs_nothing = "has no rotation: it learns from photographs that are blurred already"
+    with pytest.raises(recipes.RecipeError, match=blurs_nothing):
         recipes.get("cyclegan").override({"rotation": 1})
 
 
@@ -186,7 +187,10 @@ def test_another_kind_starts_from_its_own_defaults():
         ({"rotation": 46}, "rotation must be a finite number of at least 0 and at most 45"),
         ({"grid": 10}, "grid must be a whole number of at least 1 and at most 9"),
         ({"highlights": 0.5}, "highlights must be a finite number of at least 1"),
-        ({"highlights": [4, 1]}, r"of such, the lower one first; received \[4, 1\]"),
+        (
+            {"highlights": [4, 1]},
+            r"or \[low, high\] of such, the lower one first; received \[4, 1\]",
+        ),
         ({"shot_noise": [0.1]}, "shot_noise must be"),
         ({"jpeg": 101}, "jpeg must be 0 for none, a whole number of at least 1 and at most 100"),
         ({"jpeg": [0, 80]}, "jpeg must be"),

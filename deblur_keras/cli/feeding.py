@@ -244,7 +244,7 @@ def refuse_unused(options, settings, sources):
 
     Args:
         options: Dictionary of a command's options.
-        settings: Texts of ``--set``; those that can be read.
+        settings: As `changes` has read them before.
         sources: `feeds.Sources`.
 
     Raises:

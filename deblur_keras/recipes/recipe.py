@@ -324,8 +324,9 @@ class Recipe:
         return f"{self.adversarial.kind} + {self.content.kind if self.content else 'cycle'}"
 
     def blur(self):
-        """Returns the fields that say how photographs are blurred at random, by name."""
-        return {name: getattr(self, name) for name in checks.BLUR}
+        """Returns how photographs are blurred at random, as `datasets.synthetic` takes it."""
+        chosen = {name: getattr(self, name) for name in checks.BLUR}
+        return {**chosen, "jpeg": self.jpeg or None}
 
     def constant_epochs(self):
         """Returns the number of epochs before the learning rate falls."""

@@ -1,9 +1,9 @@
 """Puts weights among those that ship, small and in both forms: for Keras, and without it.
 
-`python scripts/ship_weights.py default run/generator.keras` rounds the weights to 16 bits and
-writes `deblur_keras/weights/default.keras` and `.onnx`; without a generator it makes the `.onnx`
-files of what is there anew. A test compares both forms, and until they agree restoring falls back
-to TensorFlow. Needs `pip install "onnx>=1.18,<2"`.
+`python scripts/ship_weights.py default run/generator.keras` rounds the kernels to 8 bits and writes
+`deblur_keras/weights/default.keras` and `.onnx`; without a generator it makes the `.onnx` files of
+what is there anew. A test compares both forms, and until they agree restoring falls back to
+TensorFlow. Needs `pip install "onnx>=1.18,<2"`.
 """
 
 import click
@@ -19,7 +19,7 @@ def main(name, generator):
     from deblur_keras.export import export_onnx
 
     if generator:
-        models.save_in_half(models.load(generator), models.WEIGHTS / f"{name}.keras")
+        models.save_small(models.load(generator), models.WEIGHTS / f"{name}.keras")
     for each in [name] if name else models.pretrained_names():
         path = models.pretrained_path(each)
         portable, difference = export_onnx(path, path.with_suffix(".onnx"), overwrite=True)

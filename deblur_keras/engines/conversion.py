@@ -136,13 +136,25 @@ def _written(model, name):
     part_gates(graph)
     nodes, weights = [], []
     for key, value in graph.weights.items():
-        half = _in_half(value)
-        if half is not None:  # engines convert it once, when they load the network
+        # Engines make the numbers of 32 bits once, when they load the network.
+        eighth, half = _in_eighth(value), _in_half(value)
+        if eighth is not None:
+            whole, step = eighth
+            nodes += [
+                helper.make_node(
+                    "Cast", [f"{key}_whole"], [f"{key}_float"], f"{key}_float", to=TensorProto.FLOAT
+                ),
+                helper.make_node("Mul", [f"{key}_float", f"{key}_step"], [key], key),
+            ]
+            kept = {f"{key}_whole": whole, f"{key}_step": step}
+        elif half is not None:
             nodes.append(
                 helper.make_node("Cast", [f"{key}_half"], [key], key, to=TensorProto.FLOAT)
             )
-            key, value = f"{key}_half", half
-        weights.append(numpy_helper.from_array(value, key))
+            kept = {f"{key}_half": half}
+        else:
+            kept = {key: value}
+        weights += [numpy_helper.from_array(array, label) for label, array in kept.items()]
     nodes += graph.nodes
 
     def image(label):
@@ -154,6 +166,15 @@ def _written(model, name):
         ir_version=IR_VERSION,
         producer_name="deblur_keras",
     )
+
+
+def _in_eighth(value):
+    """Returns a kernel as whole numbers of 8 bits, and their steps, if that loses nothing."""
+    if value.dtype != np.float32 or value.ndim != 4 or value.size < _WORTH_HALVING:
+        return None
+    step = models.levels(value, axis=0)  # Keras's last axis, of transposed kernels too
+    whole = value / step
+    return (whole.astype(np.int8), step) if (whole == np.round(whole)).all() else None
 
 
 def _in_half(value):

@@ -34,6 +34,8 @@ class RunConfig:
         recipe: The system and how it is trained, a `recipes.Recipe`.
         sources: Where the data lie, a `feeds.Sources`.
         steps_per_epoch: Updates that count as an epoch; one pass over the data if not given.
+        start: Name of weights that ship, or a ``.keras`` file, with whose weights the generator
+            begins; random ones if not given.
         vgg: File of VGG weights for the perceptual loss; Keras's own if not given.
         sample_every: Generator updates between two sheets in ``samples/``.
         seed: Seed of weights, data and dropout.
@@ -51,6 +53,7 @@ class RunConfig:
     recipe: recipes.Recipe
     sources: feeds.Sources = dataclasses.field(default_factory=feeds.Sources)
     steps_per_epoch: int | None = None
+    start: str | None = None
     vgg: str | None = None
     sample_every: int = 500
     seed: int = 0
@@ -71,7 +74,7 @@ class RunConfig:
 
 
 _PLAIN = (
-    *("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad"),
+    *("steps_per_epoch", "start", "vgg", "sample_every", "seed", "cache", "max_bad"),
     *("checkpoint_every", "checkpoint_minutes", "max_bad_steps", "critic_limit", "devices"),
     "deterministic",
 )

@@ -112,7 +112,7 @@ def _table(config, counts):
     told = [f"{counts[name]} {what}" for name, what in known.items() if counts.get(name)]
     rows += [
         ("images", ", ".join(told) or "none"),
-        ("generator", recipe.generator.kind),
+        ("generator", recipe.generator.kind + (f", from {config.start}" if config.start else "")),
         ("loss", recipe.objective()),
         ("crops", f"{recipe.crop}x{recipe.crop} px, {recipe.batch} an update"),
         ("epochs", f"{recipe.epochs}, learning rate {recipe.learning_rate:g} at first"),

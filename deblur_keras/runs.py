@@ -18,12 +18,13 @@ from deblur_keras import (
     generators,
     images,
     locks,
+    models,
     run_config,
     run_notes,
     trainers,
 )
 from deblur_keras.run_config import RunError
-from deblur_keras.trainers import TrainingState, devices, fitting, workers, writing
+from deblur_keras.trainers import TrainingState, checkpoints, devices, fitting, workers, writing
 
 _logger = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ def train(config, directory, verbose="auto", resume=False, callbacks=()):
         FloatingPointError: If the training diverges; see `trainers.StopOnDivergence`.
         DeviceError: If devices are not there, or more than the images of a batch.
         WorkerError: If another machine does not come, or was lost.
+        ModelError: If ``config.start`` is no generator, or not one like the recipe's.
         DatasetError: If there are no data, or they cannot be used; see `feeds.find`.
     """
     directory = Path(directory)
@@ -95,8 +97,11 @@ def _train(config, directory, verbose, resume, callbacks):
     devices.check_batch(recipe.batch, strategy)
     keras.utils.set_random_seed(config.seed)
     found = feeds.find(recipe, config.sources)  # before VGG weights are looked for, or downloaded
+    start = None
+    if config.start and not (resume and checkpoints.Checkpoints(directory / "state").newest(False)):
+        start = models.Source(config.start).model
     with devices.scope(strategy):
-        trainer = recipe.build(config.seed, config.vgg or "imagenet")
+        trainer = recipe.build(config.seed, config.vgg or "imagenet", start)
     _check_crop(recipe, trainer.generator)
     if recipe.trainer == "DeblurGAN" and not recipe.adversarial_weight:
         _logger.info("adversarial_weight is 0: the critic is not trained.")

@@ -273,6 +273,40 @@ def test_the_librarys_own_generators_start_near_the_identity(build):
     assert np.abs(restored - image).mean() < 0.1
 
 
+@pytest.mark.parametrize("build", [generators.compact_generator, generators.quarter_generator])
+def test_a_deeper_generator_begins_with_what_another_has_learned(build):
+    image, trained = batch(), build((8, 16), (1, 1))
+    for variable in trained.weights:
+        variable.assign(RNG.normal(0, 0.3, variable.shape))
+    expected = trained(image)
+    deeper = build((8, 16), (2, 3))
+    generators.begin_with(deeper, trained)
+    np.testing.assert_allclose(deeper(image), expected, atol=1e-5)
+    again = build((8, 16), (2, 3), name="again")
+    generators.begin_with(again, deeper)
+    np.testing.assert_array_equal(again(image), deeper(image))
+
+
+@pytest.mark.parametrize(
+    ("trained", "unfit"),
+    [
+        (
+            lambda: generators.quarter_generator((8, 8), (1, 1)),
+            r"down2 .2x2x8x8 and 8 instead of 2x2x8x16 and 16.",
+        ),
+        (lambda: generators.quarter_generator((8, 16), (2, 1)), "encoder1_2_expand, encoder1_2"),
+        (lambda: generators.resnet_generator(4, 1), "stem_conv"),
+        (lambda: generators.quarter_generator((8,), (1,)), "down2"),
+    ],
+)
+def test_a_generator_cannot_begin_with_one_of_another_kind(trained, unfit):
+    generator, image = generators.quarter_generator((8, 16), (1, 1)), batch()
+    before = generator(image)
+    with pytest.raises(ValueError, match=f"is not a generator that quarter_generator .*{unfit}"):
+        generators.begin_with(generator, trained())
+    np.testing.assert_array_equal(generator(image), before)
+
+
 def strided(*strides):
     """Builds a model that convolves with these strides, one after the other."""
     image = x = keras.Input((None, None, 3))

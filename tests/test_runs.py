@@ -20,6 +20,7 @@ from deblur_keras import (
     blur,
     datasets,
     feeds,
+    generators,
     images,
     locks,
     recipes,
@@ -120,6 +121,36 @@ def test_a_run_writes_its_folder_and_goes_on(photographs, tmp_path):
     changed = call("--resume", "-o", run, "--epochs", 4, "--crop", 16)
     assert changed.exit_code == 1
     assert "--crop was 32, now 16" in changed.output
+
+
+def test_a_run_begins_with_trained_weights_and_goes_on_without_them(photographs, tmp_path):
+    run, file = tmp_path / "run", tmp_path / "trained.keras"
+    trained = generators.quarter_generator((4,), (1,))
+    for variable in trained.weights:
+        variable.assign(np.random.default_rng(0).normal(0, 0.3, variable.shape))
+    trained.save(file)
+    tiny = ["--set", "generator=quarter", "--set", "generator.widths=[4]", "--crop", 32]
+    tiny += ["--set", "adversarial_weight=0", "--set", "content=mse", "--set", "ema=0.5"]
+    tiny += ["--data", photographs / "pairs", "--learning-rate", 1e-9]
+    begin = [*tiny, "--set", "generator.blocks=[1]", "--start", file, "--epochs", 1, "-o", run]
+    result = call(*begin)
+    assert result.exit_code == 0, result.output
+    assert str(file) in (run / "README.md").read_text()
+
+    file.rename(tmp_path / "elsewhere.keras")
+    result = call("--resume", "-o", run, "--epochs", 2)
+    assert result.exit_code == 0, result.output
+    kept = keras.saving.load_model(run / "generator.keras").get_weights()
+    for weight, expected in zip(kept, trained.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, expected, atol=1e-6)
+
+    missing = call(*begin)
+    assert missing.exit_code == 2 and "trained.keras: no such model" in missing.output
+    tiny += ["--set", "generator.blocks=[1]", "--start", "default"]
+    unfit = call(*tiny, "-o", tmp_path / "unfit")
+    assert unfit.exit_code == 1
+    assert "default is not a generator that quarter_generator can begin with" in unfit.output
+    assert not (tmp_path / "unfit").exists()
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from deblur_keras.cli.pairs import Source
 _FIELDS = ("epochs", "learning_rate", "precision")
 _SOURCES = ("data", "photographs", "blurred", "validation", "blur")
 _OTHERS = (
-    *("steps_per_epoch", "vgg", "sample_every", "seed", "cache", "max_bad"),
+    *("steps_per_epoch", "start", "vgg", "sample_every", "seed", "cache", "max_bad"),
     *("checkpoint_every", "checkpoint_minutes", "max_bad_steps", "critic_limit", "devices"),
     "deterministic",
 )
@@ -55,6 +55,22 @@ class _Interval(click.ParamType):
             )
         updates, minutes = found[1] or found[2], found[3]
         return updates and int(updates), minutes and float(minutes)
+
+
+class _Start(click.ParamType):
+    """Takes the name of weights that ship, or a file of a generator, made absolute."""
+
+    name = "model"
+
+    def convert(self, value, parameter, context):
+        """Returns a string."""
+        from deblur_keras import models
+
+        try:
+            path = models.locate(value)
+        except models.ModelError as error:
+            self.fail(str(error), parameter, context)
+        return value if value in models.pretrained_names() else str(path.resolve())
 
 
 class _Devices(click.ParamType):
@@ -118,6 +134,12 @@ class _Devices(click.ParamType):
     help="What the networks compute in; their weights, the norms, losses and what is saved are "
     "float32 in any case. bfloat16 is quicker on recent processors and GPUs, float16 on older GPUs."
     "  [default: the recipe's]",
+)
+@click.option(
+    "--start",
+    type=_Start(),
+    help="Begin with the weights of a trained generator instead of random ones: a .keras file, or "
+    "the name of weights that ship, such as default, which needs --set generator=quarter.",
 )
 @click.option(
     "--vgg",
@@ -191,6 +213,9 @@ def train(context, recipe, output, resume, config, settings, **options):
       deblur-keras train deblurgan --photographs holiday/ -o runs/small \\
           --set generator=quarter --set content=mae --set adversarial_weight=0.001 \\
           --epochs 20 --steps-per-epoch 200
+      deblur-keras train deblurgan --start default --data pairs/ -o runs/mine \\
+          --set generator=quarter --set content=negative_psnr --set adversarial_weight=0 \\
+          --learning-rate 1e-4 --epochs 20
       deblur-keras train cyclegan --blurred shaken/ --photographs holiday/ -o runs/unpaired
       deblur-keras train dense-deblurgan --data GOPRO_Large --config mine.toml -o runs/dense
     """  # noqa: D301 - \b is click's mark for text that is not to be wrapped

@@ -2,7 +2,7 @@
 
 import keras
 
-from deblur_keras import trainers
+from deblur_keras import generators, trainers
 from deblur_keras.recipes.parts import OF_ONE_SIZE
 from deblur_keras.trainers import precision
 
@@ -13,10 +13,12 @@ _WEIGHTS = (
 )
 
 
-def build(recipe, seed, vgg):
+def build(recipe, seed, vgg, start):
     """Does what `Recipe.build` says."""
     with precision.networks_in(recipe.precision):
         trainer = _trainer(recipe, seed)
+    if start is not None:  # before compile, which may keep an average of the weights
+        generators.begin_with(trainer.generator, start)
     weights = {name: getattr(recipe, name) for name in _WEIGHTS}
     weights = {name: value for name, value in weights.items() if value is not None}
     if recipe.content:

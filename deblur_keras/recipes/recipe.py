@@ -292,7 +292,7 @@ class Recipe:
             tables += [line(k, v, self.sources[f"{name}.{k}"]) for k, v in value.items()]
         return "\n".join([*lines, *tables]) + "\n"
 
-    def build(self, seed=0, vgg="imagenet"):
+    def build(self, seed=0, vgg="imagenet", start=None):
         """Builds the networks and compiles the trainer.
 
         Args:
@@ -300,12 +300,15 @@ class Recipe:
                 ``keras.utils.set_random_seed``.
             vgg: Weights of a perceptual loss, as `PerceptualLoss` takes them: ``"imagenet"``, a
                 file, or None for random ones.
+            start: ``keras.Model`` whose weights the generator begins with, as
+                `generators.begin_with` takes them; None for random ones. Of a CycleGAN, the one
+                that deblurs.
 
         Returns:
             A compiled `trainers.DeblurGAN` or `trainers.CycleGAN`.
 
         Raises:
-            ValueError: If an option is out of range, or parts do not fit together.
+            ValueError: If an option is out of range, or parts do not fit together, or ``start``.
             RuntimeError: If VGG weights are neither cached nor to be had.
 
         Example:
@@ -317,7 +320,7 @@ class Recipe:
         """
         from deblur_keras.recipes import building
 
-        return building.build(self, seed, vgg)
+        return building.build(self, seed, vgg, start)
 
     def objective(self):
         """Names the adversarial objective and the loss beside it: ``"wgan-gp + perceptual"``."""

@@ -285,9 +285,12 @@ def main():
     parser.add_argument("parts", nargs="*", choices=PARTS, default=list(PARTS))
     parser.add_argument("--pairs", help="folder of pairs of blurred and sharp photographs")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="the weights that ship alone")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         paths = networks(Path(temporary))
+        if options.quick:
+            del paths["ResNet-9"]
         for part in options.parts:
             more = {"pairs_folder": options.pairs} if part == "quality" else {}
             globals()[part](paths, options.rounds, **more)

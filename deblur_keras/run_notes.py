@@ -110,12 +110,13 @@ def _table(config, counts):
             rows.append((name, f"`{value}`"))
     known = {"pairs": "pairs", "sharp": "sharp photographs", "blurred": "blurred photographs"}
     told = [f"{counts[name]} {what}" for name, what in known.items() if counts.get(name)]
+    each = f" of {config.steps_per_epoch} updates" if config.steps_per_epoch else ""
     rows += [
         ("images", ", ".join(told) or "none"),
         ("generator", recipe.generator.kind + (f", from {config.start}" if config.start else "")),
         ("loss", recipe.objective()),
         ("crops", f"{recipe.crop}x{recipe.crop} px, {recipe.batch} an update"),
-        ("epochs", f"{recipe.epochs}, learning rate {recipe.learning_rate:g} at first"),
+        ("epochs", f"{recipe.epochs}{each}, learning rate {recipe.learning_rate:g} at first"),
         ("seed", str(config.seed)),
         ("version", f"deblur_keras {__version__}"),
     ]

@@ -101,7 +101,7 @@ def run(first, second, output, report, overwrite, **options):
     for line in result.protocol_lines():
         click.echo(console.printable(line))
     if result.first.rows:
-        console.console(stderr=False).print(result.table())
+        console.show_table(result.table())
     for line in result.lines():
         click.echo(console.printable(line))
     if report is not None and result.first.rows:

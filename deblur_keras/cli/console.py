@@ -112,6 +112,14 @@ def printable(text):
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def show_table(table):
+    """Prints a ``rich.table.Table`` without edges, apart from the lines around it."""
+    shown = console(stderr=False)
+    shown.print()
+    shown.print(table)
+    shown.print()
+
+
 def duration(seconds):
     """Formats a time span in the two units that matter.
 

@@ -55,7 +55,7 @@ def demo(output, model, seed):
     click.echo(f"Photographs of scikit-image under synthetic motion blur, seed {seed}")
     for line in evaluation.protocol_lines():
         click.echo(console.printable(line))
-    console.console(stderr=False).print(evaluation.table())
+    console.show_table(evaluation.table())
     for line in evaluation.lines():
         click.echo(console.printable(line))
     click.echo(

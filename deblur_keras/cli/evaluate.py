@@ -216,6 +216,6 @@ def _show(result):
     for line in result.protocol_lines():
         click.echo(console.printable(line))
     if result.rows:
-        console.console(stderr=False).print(result.table())
+        console.show_table(result.table())
     for line in [*result.lines(), *result.published_lines()]:
         click.echo(console.printable(line))

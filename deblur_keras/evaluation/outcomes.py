@@ -142,7 +142,7 @@ class Comparison:
         from rich.box import SIMPLE_HEAD
         from rich.table import Table
 
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
         table.add_column("mean of")
         for title in ("blurred", "A", "B", "A better", "B better", "equal", "p"):
             table.add_column(title, justify="right", no_wrap=True)

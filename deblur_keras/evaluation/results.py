@@ -167,11 +167,12 @@ class Evaluation:
         by_scene = len(self.rows) > _MOST_ROWS
         groups = self.scenes() if by_scene else {row.name: [row] for row in self.rows}
         figures = self.protocol.figures[:_SHOWN]
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+        # Without edges GoPro's names fit into a terminal of 80 columns.
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
         table.add_column("scene (images)" if by_scene else "image", overflow="fold")
         titles = [title for figure in figures for title in (figure.heading, "gain")]
         timed = any(row.timed for row in self.rows)
-        for title in [*titles, "seconds"] if timed else titles:
+        for title in [*titles, "time"] if timed else titles:
             table.add_column(title, justify="right", no_wrap=True)
         for name, rows in groups.items():
             means = dataclasses.replace(self, rows=rows).summary()
@@ -184,7 +185,7 @@ class Evaluation:
                 cells += [f"{before} -> {after}", figure.text(mean["gain"], signed=True)]
             if timed:
                 median = means["seconds"]["median"]
-                cells.append("-" if median is None else f"{median:.2f}")
+                cells.append("-" if median is None else f"{median:.2f} s")
             shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
             table.add_row(Text(f"{shown} ({len(rows)})" if by_scene else shown), *cells)
         return table

@@ -260,7 +260,7 @@ def summary_table(summary):
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("images")
     for title in ("precision", "recall", "F1", "mAP", "found", "false", "missed"):
         table.add_column(title, justify="right", no_wrap=True)

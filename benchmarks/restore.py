@@ -159,7 +159,7 @@ def memory(paths, rounds):
     print("\nPeak memory of a process, and what restoring took over the network's own tensors")
     cases = [("ResNet-9", HEIGHT, WIDTH), ("default", HEIGHT, WIDTH), ("default", 2160, 3840)]
     cases.append(("default", 4320, 7680))
-    for name, height, width in cases:
+    for name, height, width in (case for case in cases if case[0] in paths):
         for engine, precision in ENGINES:
             command = [sys.executable, "-c", _PEAK, str(paths[name]), engine, precision]
             command += [str(height), str(width)]

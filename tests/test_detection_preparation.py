@@ -63,6 +63,8 @@ def test_wrong_values():
         ({"channels": "grey"}, "channels must be 'rgb' or 'bgr', got 'grey'"),
         ({"fit": "crop"}, "fit must be 'letterbox' or 'stretch'"),
         ({"deviation": (1, 0, 1)}, "deviation must be positive"),
+        ({"mean": (1, 2)}, r"mean must be a number or three, such as \[.*\], got \(1, 2\)"),
+        ({"mean": "1,2,3"}, "mean must be a number or three, .* got '1,2,3'"),
         ({"border": 300}, "grey level from 0 to 255, got 300"),
     ):
         with pytest.raises(ValueError, match=message):

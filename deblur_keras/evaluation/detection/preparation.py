@@ -56,7 +56,13 @@ class Preparation:
                     f"{name} must be {' or '.join(map(repr, choices))}, got {getattr(self, name)!r}"
                 )
         for name in ("mean", "deviation"):
-            values = tuple(float(value) for value in np.broadcast_to(getattr(self, name), 3))
+            given = getattr(self, name)
+            try:
+                values = tuple(float(value) for value in np.broadcast_to(given, 3))
+            except ValueError as error:
+                raise ValueError(
+                    f"{name} must be a number or three, such as [123, 116, 103], got {given!r}"
+                ) from error
             object.__setattr__(self, name, values)
         if not min(self.deviation) > 0:
             raise ValueError(f"deviation must be positive, got {self.deviation}")

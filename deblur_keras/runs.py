@@ -100,8 +100,14 @@ def _train(config, directory, verbose, resume, callbacks):
     start = None
     if config.start and not (resume and checkpoints.Checkpoints(directory / "state").newest(False)):
         start = models.Source(config.start).model
-    with devices.scope(strategy):
-        trainer = recipe.build(config.seed, config.vgg or "imagenet", start)
+    try:
+        with devices.scope(strategy):
+            trainer = recipe.build(config.seed, config.vgg or "imagenet", start)
+    except generators.UnfitError as error:
+        raise RunError(
+            f"--start {config.start}: {error} What the recipe builds is chosen by --set "
+            "generator=KIND and --set generator.OPTION=VALUE; default is a quarter."
+        ) from error
     _check_crop(recipe, trainer.generator)
     if recipe.trainer == "DeblurGAN" and not recipe.adversarial_weight:
         _logger.info("adversarial_weight is 0: the critic is not trained.")

@@ -307,6 +307,18 @@ def test_a_generator_cannot_begin_with_one_of_another_kind(trained, unfit):
     np.testing.assert_array_equal(generator(image), before)
 
 
+def test_a_generator_cannot_begin_with_one_that_makes_other_images_or_is_broken():
+    generator, image = generators.resnet_generator(4, 1), batch()
+    before = generator(image)
+    with pytest.raises(generators.UnfitError, match="with them it makes other images"):
+        generators.begin_with(generator, generators.resnet_generator(4, 1, skip="none"))
+    trained = generators.resnet_generator(4, 1)
+    trained.weights[0].assign(np.nan + trained.weights[0])
+    with pytest.raises(generators.UnfitError, match="weights of stem_conv are not finite"):
+        generators.begin_with(generator, trained)
+    np.testing.assert_array_equal(generator(image), before)
+
+
 def strided(*strides):
     """Builds a model that convolves with these strides, one after the other."""
     image = x = keras.Input((None, None, 3))

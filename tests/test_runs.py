@@ -152,6 +152,7 @@ def test_a_run_begins_with_trained_weights_and_goes_on_without_them(photographs,
     unfit = call(*tiny, "-o", tmp_path / "unfit")
     assert unfit.exit_code == 1
     assert "default is not a generator that quarter_generator can begin with" in unfit.output
+    assert "--set generator=KIND" in unfit.output
     assert not (tmp_path / "unfit").exists()
 
 

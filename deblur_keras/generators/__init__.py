@@ -9,13 +9,14 @@ other sizes. ``multiply_adds(generator, height, width)`` is what one image costs
 from deblur_keras.generators.compact import compact_generator
 from deblur_keras.generators.dense import dense_generator
 from deblur_keras.generators.graph import LayerCost, layer_costs, multiply_adds, size_multiple
-from deblur_keras.generators.growth import begin_with
+from deblur_keras.generators.growth import UnfitError, begin_with
 from deblur_keras.generators.quarter import quarter_generator
 from deblur_keras.generators.resnet import resnet_generator
 from deblur_keras.generators.unet import unet_generator
 
 __all__ = [
     "LayerCost",
+    "UnfitError",
     "begin_with",
     "compact_generator",
     "dense_generator",

@@ -1,6 +1,15 @@
 """Lets a generator begin with what another one has learned."""
 
+import numpy as np
+
+from deblur_keras.generators.graph import size_multiple
 from deblur_keras.layers import ChannelScale
+
+_DIFFERENCE = 0.02  # in [-1, 1], on average: far above what 16 bits round, below another function
+
+
+class UnfitError(ValueError):
+    """A trained generator that another one cannot begin with."""
 
 
 def begin_with(generator, trained):
@@ -15,7 +24,8 @@ def begin_with(generator, trained):
         trained: ``keras.Model`` whose weights are taken; it is not changed.
 
     Raises:
-        ValueError: If they do not fit together; the generator is as it was then.
+        UnfitError: If they do not fit together, or give different images, or if weights are not
+            finite; the generator is as it was then.
 
     Example:
         >>> from deblur_keras.generators import quarter_generator
@@ -34,16 +44,30 @@ def begin_with(generator, trained):
         if name in given and _shapes(given[name]) != _shapes(layer.get_weights())
     ]
     if unused or stray or different:
-        raise ValueError(
+        raise UnfitError(
             f"{trained.name} is not a generator that {generator.name} can begin with; expected one "
             "of the same kind and widths. Layers that do not fit: "
             + ", ".join([*different, *unused, *stray][:3])
         )
+    broken = [n for n, each in given.items() if not all(np.isfinite(w).all() for w in each)]
+    if broken:
+        raise UnfitError(f"{trained.name}: weights of {broken[0]} are not finite; it is broken")
+    before = generator.get_weights()
     for name, layer in wanted.items():
         if name in given:
             layer.set_weights(given[name])
         elif isinstance(layer, ChannelScale):
             layer.set_weights([0 * weight for weight in layer.get_weights()])
+    side = 32 * size_multiple(generator) // np.gcd(32, size_multiple(generator))
+    noise = np.random.default_rng(0).uniform(-1, 1, (1, side, side, 3)).astype(np.float32)
+    first, second = (np.asarray(each(noise), np.float32) for each in (trained, generator))
+    if not np.abs(first - second).mean() < _DIFFERENCE:
+        generator.set_weights(before)
+        raise UnfitError(
+            f"{trained.name} is not a generator that {generator.name} can begin with: the layers "
+            "are the same, but with them it makes other images. Expected one with the same options "
+            "(skip, norm, ...)."
+        )
 
 
 def _shapes(weights):

@@ -47,11 +47,11 @@ def begin_with(generator, trained):
         raise UnfitError(
             f"{trained.name} is not a generator that {generator.name} can begin with; expected one "
             "of the same kind and widths. Layers that do not fit: "
-            + ", ".join([*different, *unused, *stray][:3])
+            + f"{', '.join([*different, *unused, *stray][:3])}."
         )
     broken = [n for n, each in given.items() if not all(np.isfinite(w).all() for w in each)]
     if broken:
-        raise UnfitError(f"{trained.name}: weights of {broken[0]} are not finite; it is broken")
+        raise UnfitError(f"{trained.name}: weights of {broken[0]} are not finite; it is broken.")
     before = generator.get_weights()
     for name, layer in wanted.items():
         if name in given:

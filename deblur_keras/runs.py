@@ -70,7 +70,7 @@ def train(config, directory, verbose="auto", resume=False, callbacks=()):
         FloatingPointError: If the training diverges; see `trainers.StopOnDivergence`.
         DeviceError: If devices are not there, or more than the images of a batch.
         WorkerError: If another machine does not come, or was lost.
-        ModelError: If ``config.start`` is no generator, or not one like the recipe's.
+        ModelError: If ``config.start`` is no generator. One unlike the recipe's is a RunError.
         DatasetError: If there are no data, or they cannot be used; see `feeds.find`.
     """
     directory = Path(directory)

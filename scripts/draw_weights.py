@@ -7,38 +7,18 @@ it in which blur did most harm.
 """
 
 import functools
-from pathlib import Path
 
 import click
-import cv2
-import numpy as np
 
-from deblur_keras import Restorer, datasets, images, metrics, sheets
+from deblur_keras import Restorer, datasets, evaluation, images, sheets
+from deblur_keras.evaluation import examples
 
-
-@functools.cache
-def restored(model, folder):
-    """Restores a set: list of (gain in PSNR, PSNR of the blurred, name, the three images)."""
-    restorer, rows = Restorer.from_pretrained(model), []
-    for pair in datasets.pairs(folder):
-        blurred, sharp = pair.read()
-        result = restorer(blurred)
-        before, after = (
-            float(metrics.psnr(sharp[None], each[None], data_range=255)[0])
-            for each in (blurred, result)
-        )
-        rows.append((after - before, before, pair.name, (blurred, result, sharp)))
-    return rows
+HEIGHT, WIDTH = 200, 300  # of the part that is shown
 
 
-def worst_part(blurred, sharp, height, width):
-    """Finds where blur did most harm: slices of rows and columns."""
-    height, width = min(height, sharp.shape[0]), min(width, sharp.shape[1])
-    harm = ((blurred.astype(np.float32) - sharp) ** 2).sum(axis=2)
-    means = cv2.blur(harm, (width, height), anchor=(0, 0))
-    means = means[: sharp.shape[0] - height + 1, : sharp.shape[1] - width + 1]
-    top, left = np.unravel_index(means.argmax(), means.shape)
-    return slice(top, top + height), slice(left, left + width)
+def gain(row):
+    """How much better than the blurred image the restored one is, in dB."""
+    return row.restored["psnr"] - row.blurred["psnr"]
 
 
 @click.command(help=__doc__)
@@ -54,20 +34,22 @@ def worst_part(blurred, sharp, height, width):
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False))
 def main(chosen, model, output):
     """Draws a row for each of what was chosen."""
-    rows, captions = [], []
+    restorer, rows, captions = Restorer.from_pretrained(model), [], []
+
+    @functools.cache
+    def scored(folder):
+        return evaluation.evaluate_pairs(restorer, datasets.pairs(folder)).rows
+
     for title, folder, kind in chosen:
-        pick = max if kind == "best" else min
-        gain, before, name, three = pick(restored(model, folder), key=lambda row: row[0])
-        part = worst_part(three[0], three[2], 200, 300)
-        rows.append([image[part] for image in three])
-        captions.append(
-            f"{title} {name.split('/')[-1]}, {kind} gain: {before:.2f} -> {before + gain:.2f} dB"
-        )
-    sheet = sheets.contact_sheet(rows, ["blurred", "restored", "sharp"], captions, cell=300)
-    small = [cv2.IMWRITE_JPEG_QUALITY, 85]
-    with images.atomic_path(Path(output)) as temporary:
-        if not cv2.imwrite(str(temporary), sheet[..., ::-1], small):
-            raise click.ClickException(f"{output}: cannot be written")
+        row = (max if kind == "best" else min)(scored(folder), key=gain)
+        pair = next(pair for pair in datasets.pairs(folder) if pair.name == row.name)
+        sides = examples.restore(row, pair, restorer).sides
+        part = examples.most_different(sides["blurred"], sides["sharp"], HEIGHT, WIDTH)
+        rows.append([sides[side][part] for side in ("blurred", "restored", "sharp")])
+        scores = f"{row.blurred['psnr']:.2f} -> {row.restored['psnr']:.2f} dB"
+        captions.append(f"{title} {row.name.split('/')[-1]}, {kind} gain: {scores}")
+    sheet = sheets.contact_sheet(rows, ["blurred", "restored", "sharp"], captions, cell=WIDTH)
+    images.write(output, sheet, quality=85)
     click.echo(output)
 
 

@@ -1,12 +1,10 @@
 """Trajectories, point-spread functions, blurred photographs."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loading import load
 from scipy import ndimage, signal
 
 from deblur_keras import blur, camera, trajectories
@@ -18,11 +16,7 @@ RAW = {"centering": "bounding-box", "normalize": False}
 @pytest.fixture(scope="module")
 def plain():
     """The plain-loop reference, which lives with the benchmark."""
-    path = Path(__file__).parents[1] / "benchmarks" / "blur.py"
-    spec = importlib.util.spec_from_file_location("blur_benchmark", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("benchmarks/blur.py")
 
 
 @pytest.fixture(scope="module")

@@ -46,6 +46,8 @@ def functional(*parts):
 
 def test_kernels_of_8_bits_take_a_quarter_of_the_bytes(tmp_path):
     model = shaken(compact_generator((24, 48, 96), (1, 1, 1)))
+    for variable in model.weights:  # or three levels amplify the last bit of a float
+        variable.assign(variable / 3)
     model.save(tmp_path / "whole.keras")
     before, whole = model.get_weights(), conversion.convert(model, "small")
     path = models.save_small(model, tmp_path / "small.keras")
@@ -63,7 +65,7 @@ def test_kernels_of_8_bits_take_a_quarter_of_the_bytes(tmp_path):
     assert converted.ByteSize() < 0.45 * whole.ByteSize()
     blurred = noise(1, 32, 48, 3)
     expected = np.asarray(model(blurred, training=False))
-    np.testing.assert_allclose(run(converted, blurred), expected, atol=conversion.LIMIT)
+    np.testing.assert_allclose(run(converted, blurred), expected, atol=1e-4)
     model.layers[1].kernel.assign(model.layers[1].kernel + 1e5)
     with pytest.raises(ModelError, match="a weight is beyond 65024, or not finite"):
         models.save_small(model, path)

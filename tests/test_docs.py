@@ -1,19 +1,12 @@
 """The pages drawn from the code are up to date, and their tables add up."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
-
-ROOT = Path(__file__).parents[1]
+from loading import ROOT, load
 
 
 @pytest.fixture(scope="module")
 def writer():
-    spec = importlib.util.spec_from_file_location("write_docs", ROOT / "scripts" / "write_docs.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("scripts/write_docs.py")
 
 
 @pytest.mark.parametrize("name", ["networks.md", "recipes.md"])

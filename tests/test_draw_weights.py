@@ -1,28 +1,23 @@
 """The script that draws the picture of a model card."""
 
-import importlib.util
-from pathlib import Path
-
 import cv2
 import numpy as np
 import skimage.data
 from click.testing import CliRunner
+from loading import load
 
 from deblur_keras import blur, images
-
-SCRIPT = Path(__file__).parent.parent / "scripts" / "draw_weights.py"
+from deblur_keras.evaluation.examples import most_different
 
 
 def test_the_picture_shows_the_part_that_blur_harmed_most(tmp_path):
-    spec = importlib.util.spec_from_file_location("draw_weights", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = load("scripts/draw_weights.py")
     sharp = skimage.data.astronaut()[:240, :320]
     blurred = sharp.copy()
     blurred[100:140, 200:260] = blur.motion_blur(sharp, blur.random_psfs(1, seed=1)[0])[
         100:140, 200:260
     ]
-    rows, columns = script.worst_part(blurred, sharp, 50, 80)
+    rows, columns = most_different(blurred, sharp, 50, 80)
     assert rows.start <= 100 and rows.stop >= 140 and rows.stop - rows.start == 50
     assert columns.start <= 200 and columns.stop >= 260 and columns.stop - columns.start == 80
 

@@ -1,21 +1,11 @@
 import csv
-import importlib.util
-from pathlib import Path
 
 import keras
 import pytest
 import skimage.data
+from loading import load
 
 from deblur_keras import Restorer, blur, datasets, evaluation, images
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def four_small_pairs(folder):
@@ -32,7 +22,7 @@ def test_fit_deblurgan_learns_its_training_pairs(tmp_path):
     keras.utils.set_random_seed(0)
     four_small_pairs(tmp_path)
     model = tmp_path / "generator.keras"
-    before, after = load("fit_deblurgan").main(tmp_path, 50, model)
+    before, after = load("examples/fit_deblurgan.py").main(tmp_path, 50, model)
     assert after["psnr"] > before["psnr"] + 3
     # The untrained generator is worse than its input, so the input is the bar that counts.
     scores = evaluation.evaluate_pairs(Restorer(model), datasets.pairs(tmp_path)).summary()
@@ -42,7 +32,7 @@ def test_fit_deblurgan_learns_its_training_pairs(tmp_path):
 @pytest.mark.slow
 def test_continue_training_goes_on_where_it_was(tmp_path, capsys):
     four_small_pairs(tmp_path / "pairs")
-    example = load("continue_training")
+    example = load("examples/continue_training.py")
     for epochs in (1, 3):
         example.main(tmp_path / "pairs", epochs, tmp_path / "run")
     assert "Continuing: 1 epoch done." in capsys.readouterr().out

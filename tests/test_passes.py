@@ -1,12 +1,10 @@
 """The training pass: the gradients of a plain one, whatever shortcut was taken."""
 
-import importlib.util
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from loading import load
 from networks import CRITICS, GENERATORS
 
 from deblur_keras import critics, generators
@@ -106,10 +104,7 @@ def test_a_network_that_is_not_functional_is_called_as_it_is():
 @pytest.mark.slow
 def test_the_step_of_the_benchmark_is_that_of_the_trainer():
     """The plain step that the speed is measured against changes the weights as `DeblurGAN` does."""
-    path = Path(__file__).parents[1] / "benchmarks" / "train_step.py"
-    specification = importlib.util.spec_from_file_location("train_step", path)
-    benchmark = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(benchmark)
+    benchmark = load("benchmarks/train_step.py")
 
     class Content:
         def extract(self, images):

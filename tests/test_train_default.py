@@ -1,25 +1,18 @@
 """The script that trains the weights that ship: what it feeds, and that it goes on."""
 
-import importlib.util
-from pathlib import Path
-
 import cv2
 import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from loading import load
 
 from deblur_keras import images
-
-SCRIPT = Path(__file__).parent.parent / "scripts" / "train_default.py"
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("train_default", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("scripts/train_default.py")
 
 
 @pytest.fixture(scope="module")

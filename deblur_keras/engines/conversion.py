@@ -136,24 +136,8 @@ def _written(model, name):
     part_gates(graph)
     nodes, weights = [], []
     for key, value in graph.weights.items():
-        # Engines make the numbers of 32 bits once, when they load the network.
-        eighth, half = _in_eighth(value), _in_half(value)
-        if eighth is not None:
-            whole, step = eighth
-            nodes += [
-                helper.make_node(
-                    "Cast", [f"{key}_whole"], [f"{key}_float"], f"{key}_float", to=TensorProto.FLOAT
-                ),
-                helper.make_node("Mul", [f"{key}_float", f"{key}_step"], [key], key),
-            ]
-            kept = {f"{key}_whole": whole, f"{key}_step": step}
-        elif half is not None:
-            nodes.append(
-                helper.make_node("Cast", [f"{key}_half"], [key], key, to=TensorProto.FLOAT)
-            )
-            kept = {f"{key}_half": half}
-        else:
-            kept = {key: value}
+        decoding, kept = _stored(key, value)
+        nodes += decoding
         weights += [numpy_helper.from_array(array, label) for label, array in kept.items()]
     nodes += graph.nodes
 
@@ -168,7 +152,33 @@ def _written(model, name):
     )
 
 
-def _in_eighth(value):
+def _stored(key, value):
+    """Stores a weight as small as it can be without loss.
+
+    Engines make the numbers of 32 bits once, when they load the network.
+
+    Args:
+        key: Name under which the graph uses it.
+        value: The array.
+
+    Returns:
+        The nodes that compute it, and the arrays that these take, by name.
+    """
+    from onnx import TensorProto, helper
+
+    def cast(label, output):
+        return helper.make_node("Cast", [label], [output], output, to=TensorProto.FLOAT)
+
+    if (levels := _in_8_bits(value)) is not None:
+        scale = helper.make_node("Mul", [f"{key}_float", f"{key}_step"], [key], key)
+        arrays = dict(zip((f"{key}_whole", f"{key}_step"), levels, strict=True))
+        return [cast(f"{key}_whole", f"{key}_float"), scale], arrays
+    if (half := _in_half(value)) is not None:
+        return [cast(f"{key}_half", key)], {f"{key}_half": half}
+    return [], {key: value}
+
+
+def _in_8_bits(value):
     """Returns a kernel as whole numbers of 8 bits, and their steps, if that loses nothing."""
     if value.dtype != np.float32 or value.ndim != 4 or value.size < _WORTH_HALVING:
         return None

@@ -14,6 +14,7 @@ from deblur_keras.evaluation.journal import plain
 from deblur_keras.evaluation.protocols import Protocol
 from deblur_keras.evaluation.results import Evaluation
 from deblur_keras.evaluation.significance import p_text, signed_rank_test
+from deblur_keras.evaluation.tables import score_table
 
 TABLE, SUMMARY, SHEET = "comparison.csv", "comparison.json", "contact_sheet.png"
 """Names of the files that `compare_pairs` writes, besides ``<figure>.png`` for each figure."""
@@ -139,13 +140,8 @@ class Comparison:
         Returns:
             A ``rich.table.Table``, to be printed on a ``rich.console.Console``.
         """
-        from rich.box import SIMPLE_HEAD
-        from rich.table import Table
-
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-        table.add_column("mean of")
-        for title in ("blurred", "A", "B", "A better", "B better", "equal", "p"):
-            table.add_column(title, justify="right", no_wrap=True)
+        titles = ("blurred", "A", "B", "A better", "B better", "equal", "p")
+        table = score_table("mean of", titles)
         for figure in self.protocol.figures:
             outcome = self.outcome(figure)
             means = (outcome.mean_blurred, outcome.mean_a, outcome.mean_b)

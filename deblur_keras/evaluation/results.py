@@ -10,6 +10,7 @@ from deblur_keras import images
 from deblur_keras.evaluation.journal import plain
 from deblur_keras.evaluation.protocols import Protocol
 from deblur_keras.evaluation.sets import TABLES
+from deblur_keras.evaluation.tables import score_table
 
 SCORES, SUMMARY = TABLES[0], "summary.json"
 """Names of the files that `evaluate_pairs` writes."""
@@ -160,20 +161,16 @@ class Evaluation:
         Returns:
             A ``rich.table.Table``, to be printed on a ``rich.console.Console``.
         """
-        from rich.box import SIMPLE_HEAD
-        from rich.table import Table
         from rich.text import Text
 
         by_scene = len(self.rows) > _MOST_ROWS
         groups = self.scenes() if by_scene else {row.name: [row] for row in self.rows}
         figures = self.protocol.figures[:_SHOWN]
-        # Without edges GoPro's names fit into a terminal of 80 columns.
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-        table.add_column("scene (images)" if by_scene else "image", overflow="fold")
         titles = [title for figure in figures for title in (figure.heading, "gain")]
         timed = any(row.timed for row in self.rows)
-        for title in [*titles, "time"] if timed else titles:
-            table.add_column(title, justify="right", no_wrap=True)
+        titles += ["time"] * timed
+        first = "scene (images)" if by_scene else "image"
+        table = score_table(first, titles, overflow="fold")
         for name, rows in groups.items():
             means = dataclasses.replace(self, rows=rows).summary()
             cells = []

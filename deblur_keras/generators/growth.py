@@ -1,5 +1,7 @@
 """Lets a generator begin with what another one has learned."""
 
+import math
+
 import numpy as np
 
 from deblur_keras.generators.graph import size_multiple
@@ -58,7 +60,7 @@ def begin_with(generator, trained):
             layer.set_weights(given[name])
         elif isinstance(layer, ChannelScale):
             layer.set_weights([0 * weight for weight in layer.get_weights()])
-    side = 32 * size_multiple(generator) // np.gcd(32, size_multiple(generator))
+    side = math.lcm(32, size_multiple(generator))
     noise = np.random.default_rng(0).uniform(-1, 1, (1, side, side, 3)).astype(np.float32)
     first, second = (np.asarray(each(noise), np.float32) for each in (trained, generator))
     if not np.abs(first - second).mean() < _DIFFERENCE:

@@ -147,14 +147,14 @@ def _span(off, least, most, whole=False):
     return as_span, is_span, f"{none}{expected}, or [low, high] of such, the lower one first"
 
 
-# How a field is converted, what it must be, and how that is said. SSIM needs crops of 11 pixels,
-# and the networks' reflections and strides a little more.
 # What photographs that are blurred at random go through.
 BLUR = (
     *("max_length", "objects", "defocus", "rotation", "grid"),
     *("highlights", "shot_noise", "read_noise", "jpeg"),
 )
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+# How a field is converted, what it must be, and how that is said. SSIM needs crops of 11 pixels,
+# and the networks' reflections and strides a little more.
 FIELDS = {
     "adversarial_weight": _number(0),
     "content_weight": _number(0),

@@ -308,7 +308,7 @@ class Recipe:
             A compiled `trainers.DeblurGAN` or `trainers.CycleGAN`.
 
         Raises:
-            ValueError: If an option is out of range, or parts do not fit together, or ``start``.
+            ValueError: If an option is out of range, or parts or ``start`` do not fit together.
             RuntimeError: If VGG weights are neither cached nor to be had.
 
         Example:

@@ -12,6 +12,7 @@ import numpy as np
 from deblur_keras.evaluation.detection.boxes import Detections, PackedBoxes
 from deblur_keras.evaluation.detection.detector import LOWEST_CONFIDENCE, MOST_BOXES
 from deblur_keras.evaluation.detection.scoring import average_precision, match, rates
+from deblur_keras.evaluation.tables import score_table
 
 SIDES = ("blurred", "restored", "sharp")
 COUNTS = ("true_positives", "false_positives", "false_negatives")
@@ -257,13 +258,8 @@ def summary_table(summary):
     Returns:
         A ``rich.table.Table``.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("images")
-    for title in ("precision", "recall", "F1", "mAP", "found", "false", "missed"):
-        table.add_column(title, justify="right", no_wrap=True)
+    titles = ("precision", "recall", "F1", "mAP", "found", "false", "missed")
+    table = score_table("images", titles)
     for side in SIDES:
         row = summary[side]
         figures = [_text(row[name]) for name in ("precision", "recall", "f1", "map")]

@@ -356,6 +356,27 @@ def test_things_that_move_are_pasted_from_other_photographs(tmp_path):
     assert 15 < sum(plain) < 30
 
 
+def test_paths_of_no_intensity_are_straight(tmp_path):
+    dot = np.zeros((64, 64, 3), np.uint8)
+    dot[32, 32] = 255
+    images.write(tmp_path / "1.png", dot)
+    options = {"crop": None, "flip": False, "gamma": 1.0, "max_length": 20.0, "repeat": True}
+
+    def extents(**kind):
+        """How far light is spread along its longest and across it, standard deviations."""
+        for blurred, _ in levels(datasets.synthetic(tmp_path, **options, **kind).take(8)):
+            light = blurred[0, ..., 0].astype(float)
+            spread = np.cov(np.stack(np.nonzero(light)), aweights=light[light > 0])
+            yield np.sqrt(np.linalg.eigvalsh(spread))[::-1]
+
+    lengths = set()
+    for along, across in extents(intensity=0.0):
+        assert across < 0.75  # a line one pixel wide
+        lengths.add(round(along / (20 / np.sqrt(12)), 1))
+    assert lengths <= {0.1, 0.2, 0.5, 0.6, 1.0, 1.1}  # the exposures, 0.1, 0.5 and all
+    assert max(across for _, across in extents(intensity=(0.002, 0.004))) > 0.9
+
+
 def test_what_is_out_of_focus_is_so_on_both_sides(tmp_path):
     stripes = np.zeros((96, 96, 3), np.uint8)
     stripes[:, ::2] = 255
@@ -380,6 +401,7 @@ OFF = {
     "jpeg": None,
     "objects": 0.0,
     "defocus": 0.0,
+    "intensity": None,
 }
 
 
@@ -499,6 +521,7 @@ def test_sensor_noise_grows_with_the_light(tmp_path):
         ({"objects": 1.5}, "objects must be a share"),
         ({"defocus": -0.1}, "defocus must be a share"),
         ({"max_length": (0, 5)}, "max_length must be"),
+        ({"intensity": (0, 2)}, "intensity must be a number from 0 to 1"),
     ],
 )
 def test_camera_options_out_of_range(tmp_path, wrong, message):

@@ -124,8 +124,10 @@ def test_overrides_leave_the_recipe_alone_and_say_what_was_set():
 def test_what_a_camera_does_is_a_number_or_a_range():
     changed = recipes.get("deblurgan").override(
         {"rotation": 1, "highlights": [1, 4], "shot_noise": 0.02, "jpeg": [75, 90]}
-        | {"max_length": [6, 40], "objects": 0.3, "defocus": 0.2}
+        | {"max_length": [6, 40], "objects": 0.3, "defocus": 0.2, "intensity": [0, 0.001]}
     )
+    assert changed.blur()["intensity"] == (0.0, 0.001)
+    assert changed.override({"intensity": "script"}).blur()["intensity"] is None
     assert (changed.max_length, changed.objects, changed.defocus) == ((6.0, 40.0), 0.3, 0.2)
     assert (changed.rotation, changed.highlights, changed.shot_noise) == (1.0, (1.0, 4.0), 0.02)
     assert changed.jpeg == (75, 90) and changed.override({"jpeg": 0}).jpeg == 0
@@ -160,7 +162,7 @@ def test_another_kind_starts_from_its_own_defaults():
         ({"learning_rate": float("nan")}, "above 0"),
         ({"learning_rate": "fast"}, "a finite number above 0"),
         ({"constant_share": 1.2}, "at most 1"),
-        ({"init": "normal"}, "'own' or a standard deviation"),
+        ({"init": "normal"}, "'own' or a finite number above 0"),
         ({"synthetic_to_real": [1]}, "two finite numbers"),
         ({"generator": {"kind": "vit"}}, "kind of generator: 'vit'.*resnet, dense, unet, compact"),
         ({"generator": {"growth": 2}}, "option of the resnet generator: 'growth'"),

@@ -182,7 +182,7 @@ def test_pairs_and_photographs_are_mixed_two_to_one(photographs):
 CAMERA = {
     **{"rotation": 2.0, "highlights": (1.0, 4.0), "shot_noise": 0.02},
     **{"read_noise": (0.0, 0.01), "jpeg": (60, 90), "max_length": (2.0, 9.0)},
-    **{"objects": 0.5, "defocus": 0.5},
+    **{"objects": 0.5, "defocus": 0.5, "intensity": (0.0, 0.001)},
 }
 
 

@@ -33,7 +33,7 @@ def data(tmp_path_factory):
 
 def kinds(script, data, crop=32):
     places = [data / "photographs"], data / "frames", data / "pairs"
-    return script.streams(*places, crop, seed=1)
+    return script.streams(*places, crop, seed=1, cache=True)
 
 
 def test_every_kind_gives_aligned_crops(script, data):
@@ -47,7 +47,9 @@ def test_every_kind_gives_aligned_crops(script, data):
 
 def test_frames_and_pairs_may_be_missing(script, data):
     for frames, pairs in ((None, data / "pairs"), (None, None), (data / "frames", None)):
-        feed = script.feed(script.streams([data / "photographs"], frames, pairs, 32, 1), 2, 1, 0)
+        feed = script.feed(
+            script.streams([data / "photographs"], frames, pairs, 32, 1, True), 2, 1, 0
+        )
         assert next(iter(feed))[0].shape == (2, 32, 32, 3)
 
 

@@ -25,6 +25,8 @@ class Motions:
         kernel_size: Side of the kernels in pixels.
         max_length: Length of the paths in pixels, or (low, high) to draw each from, as often
             between 5 and 10 as between 10 and 20.
+        intensity: How crooked the paths are, as `blur.random_trajectories` takes it, or (low, high)
+            to draw each from; None for the authors' (`blur.SCRIPT_INTENSITIES`).
         things: Whether they are motions of things, which are others than the camera's.
 
     Raises:
@@ -35,7 +37,7 @@ class Motions:
         (3, 3, 32, 32)
     """
 
-    def __init__(self, seed, rotation, grid, kernel_size, max_length, things=False):
+    def __init__(self, seed, rotation, grid, kernel_size, max_length, intensity=None, things=False):
         if not 0 <= rotation <= 45 or grid < 1 or (rotation and grid > 1):
             raise ValueError(
                 "rotation must be 0 to 45 degrees and grid at least 1 kernel a side, not both of "
@@ -49,14 +51,20 @@ class Motions:
         self._size = max(_BANK // grid**2, 1)
         self._lock = threading.Lock()
         self._lengths = _low_high("max_length", max_length, 1e-3)
+        self._intensities = None
+        if intensity is not None:
+            self._intensities = _low_high("intensity", intensity, 0, 1)
 
         def bank(number):
             generator = np.random.default_rng([_THINGS if things else _KERNELS, seed, number])
-            return draw(self._size, seed=generator, max_length=self._drawn(generator), **kind)
+            lengths = self._drawn_lengths(generator)
+            if self._intensities:
+                kind["intensity"] = generator.uniform(*self._intensities, self._size)
+            return draw(self._size, seed=generator, max_length=lengths, **kind)
 
         self._bank = functools.lru_cache(maxsize=3)(bank)
 
-    def _drawn(self, generator):
+    def _drawn_lengths(self, generator):
         """Draws the lengths of a bank."""
         low, high = self._lengths
         if low == high:

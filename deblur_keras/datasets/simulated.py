@@ -43,6 +43,7 @@ def synthetic(
     jpeg=None,
     objects=0.0,
     defocus=0.0,
+    intensity=None,
 ):
     """Streams crops of sharp photographs with a fresh random camera shake on each visit.
 
@@ -94,6 +95,10 @@ def synthetic(
             the camera, in half of these, hardly moves.
         defocus: Share of the visits at which part of the photograph is out of focus, on the sharp
             side too: motion blur is to be undone, a shallow depth of field is not.
+        intensity: How crooked the paths are, 0 to 1, or ``(low, high)`` to draw one each visit: 0
+            is a straight line, up to 0.0005 the short exposure of a moving camera such as GoPro's,
+            0.003 to 0.01 a knot, a quarter as wide as the path is long. None picks those of
+            DeblurGAN's script, 0.003 to 0.01.
 
     Returns:
         `tf.data.Dataset`, as from `paired`. The sharp crops are untouched pixels, but for things
@@ -137,10 +142,10 @@ def synthetic(
         max_bad,
     )
     effects = shots.Effects(noise, highlights, shot_noise, read_noise, jpeg)
-    motions = shots.Motions(seed, rotation, grid, kernel_size, max_length)
+    motions = shots.Motions(seed, rotation, grid, kernel_size, max_length, intensity)
     shots.check_share("objects", objects)
     shots.check_share("defocus", defocus)
-    things = shots.Motions(seed, 0.0, 1, kernel_size, max_length, things=True)
+    things = shots.Motions(seed, 0.0, 1, kernel_size, max_length, intensity, things=True)
     calm = shots.Motions(seed, 0.0, 1, kernel_size, _CALM)
     files = [source.path for source in images.find(photographs)]
     sources = pictures.of_files(files, options, together=2 if objects else 1)

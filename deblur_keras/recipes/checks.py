@@ -147,9 +147,19 @@ def _span(off, least, most, whole=False):
     return as_span, is_span, f"{none}{expected}, or [low, high] of such, the lower one first"
 
 
+def _or(word, field):
+    """What a field takes, or a word."""
+    convert, test, expected = field
+    return (
+        lambda value: value if value == word else convert(value),
+        lambda value: value == word or test(value),
+        f"'{word}' or {expected}",
+    )
+
+
 # What photographs that are blurred at random go through.
 BLUR = (
-    *("max_length", "objects", "defocus", "rotation", "grid"),
+    *("max_length", "intensity", "objects", "defocus", "rotation", "grid"),
     *("highlights", "shot_noise", "read_noise", "jpeg"),
 )
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -163,11 +173,7 @@ FIELDS = {
     "cycle_weight": _number(0),
     "identity_weight": _number(0),
     "pool_size": _whole(0),
-    "init": (
-        lambda value: value if value == "own" else float(value),
-        lambda value: value == "own" or _number(0, above=True)[1](value),
-        "'own' or a standard deviation above 0",
-    ),
+    "init": _or("own", _number(0, above=True)),
     "learning_rate": _number(0, above=True),
     "beta_1": _number(0, most=1, below=True),
     "beta_2": _number(0, most=1, below=True),
@@ -189,6 +195,7 @@ FIELDS = {
     "crops_per_image": _whole(1),
     "synthetic_to_real": (tuple, _is_ratio, "two finite numbers above 0, such as [2, 1]"),
     "max_length": _span(60, least=0.1, most=1000),
+    "intensity": _or("script", _span(0, least=0, most=1)),
     "objects": _number(0, most=1),
     "defocus": _number(0, most=1),
     "rotation": _number(0, most=45),

@@ -80,6 +80,7 @@ _ONE_CROP = chosen(1, "one crop for each visit to a photograph; more save decodi
 _OFF = "off: not said of the training data, nor in DeblurGAN's code"
 _CAMERA = {
     "max_length": chosen(60.0, "as max_len in DeblurGAN's code"),
+    "intensity": chosen("script", "those that DeblurGAN's code picks from"),
     "objects": chosen(0.0, _OFF),
     "defocus": chosen(0.0, _OFF),
     "rotation": chosen(0.0, _OFF),

@@ -97,7 +97,8 @@ class Recipe:
         crops_per_image: Crops of each photograph that is decoded, as `datasets.paired` makes them.
         synthetic_to_real: Synthetic and real crops, where both kinds of data are given.
         max_length: Length of the path of synthetic blur in pixels, a number or ``(low, high)``, as
-            `datasets.synthetic` takes it; so are all below, which are off unless set.
+            `datasets.synthetic` takes it; so are all below.
+        intensity: How crooked the path is, 0 to 1, a number or ``(low, high)``, or "script".
         objects: Share of the crops in which something moves by itself.
         defocus: Share of the crops that are partly out of focus, on both sides.
         rotation: Degrees that the camera rolls.
@@ -158,6 +159,7 @@ class Recipe:
     pool_size: int | None = None
     synthetic_to_real: tuple | None = None
     max_length: float | tuple | None = None
+    intensity: float | tuple | str | None = None
     objects: float | None = None
     defocus: float | None = None
     rotation: float | None = None
@@ -329,7 +331,8 @@ class Recipe:
     def blur(self):
         """Returns how photographs are blurred at random, as `datasets.synthetic` takes it."""
         chosen = {name: getattr(self, name) for name in checks.BLUR}
-        return {**chosen, "jpeg": self.jpeg or None}
+        intensity = None if self.intensity == "script" else self.intensity
+        return {**chosen, "intensity": intensity, "jpeg": self.jpeg or None}
 
     def constant_epochs(self):
         """Returns the number of epochs before the learning rate falls."""

@@ -168,6 +168,11 @@ def load(path):
 
     import deblur_keras.layers  # noqa: F401 - registers the layers that the file names
 
+    if Path(path).is_file() and not zipfile.is_zipfile(path):  # for Keras it is not there at all
+        raise ModelError(
+            f"{path}: no .keras file, which is a zip archive, or one that was cut short; expected "
+            "a generator saved with model.save('generator.keras')"
+        )
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises ValueError, TypeError, KeyError, OSError, zip errors
@@ -204,7 +209,7 @@ def save_small(model, path):
         The path, a `pathlib.Path`.
 
     Raises:
-        ModelError: If a weight is too large, or not finite.
+        ModelError: If a weight is too large, or not finite, or the path of another kind.
         OSError: If the file cannot be written.
 
     Example:
@@ -221,6 +226,8 @@ def save_small(model, path):
 
     from deblur_keras import images
 
+    if Path(path).suffix != ".keras":
+        raise ModelError(f"{path}: expected the name of a .keras file")
     weights = [np.asarray(weight) for weight in model.get_weights()]
     if not all((np.abs(weight) <= _LARGEST).all() for weight in weights):
         raise ModelError(f"model {model.name!r}: a weight is beyond {_LARGEST}, or not finite")

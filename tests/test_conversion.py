@@ -69,6 +69,8 @@ def test_kernels_of_8_bits_take_a_quarter_of_the_bytes(tmp_path):
     model.layers[1].kernel.assign(model.layers[1].kernel + 1e5)
     with pytest.raises(ModelError, match="a weight is beyond 65024, or not finite"):
         models.save_small(model, path)
+    with pytest.raises(ModelError, match=r"expected the name of a \.keras file"):
+        models.save_small(model, tmp_path / "small.h5")
     assert models.load(path)  # that of before
 
 

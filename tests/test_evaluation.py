@@ -13,6 +13,7 @@ from rich.console import Console
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from deblur_keras import datasets, images
+from deblur_keras.cli import console
 from deblur_keras.cli import pairs as options
 from deblur_keras.cli.evaluate import evaluate
 from deblur_keras.datasets import kohler_folder
@@ -324,6 +325,19 @@ def test_protocols_measure_what_they_say():
     values = [row.restored["psnr"] for row in found.rows]
     assert found.summary()["psnr"]["highest"]["restored"] == max(values)
     assert found.summary()["psnr"]["lowest"]["restored"] == min(values)
+
+
+def test_long_lines_are_wrapped_on_terminals_alone(monkeypatch, capsys):
+    line = "a paper: PSNR 28.7 (its authors; size unstated)"
+    console.show_scores([line], None, ["end"])
+    assert capsys.readouterr().out == f"{line}\nend\n"
+    narrow = Console(force_terminal=True, width=30)
+    monkeypatch.setattr(console, "console", lambda stderr: narrow)
+    console.show_scores([line], None, ["end"])
+    first, *others, last = capsys.readouterr().out.splitlines()
+    assert len(first) <= 30 and last == "end"
+    assert all(other.startswith("    ") and len(other) <= 30 for other in others)
+    assert " ".join([first, *map(str.strip, others)]) == line
 
 
 def test_further_figures_stand_beside_those_of_the_protocol():

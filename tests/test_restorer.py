@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -243,8 +244,12 @@ def test_files_that_are_no_models(tmp_path):
     with pytest.raises(ModelError, match=r"not a \.keras file"):
         Restorer(tmp_path)
     (tmp_path / "broken.keras").write_bytes(b"broken")
-    with pytest.raises(ModelError, match="Keras cannot load it"):
+    with pytest.raises(ModelError, match="a zip archive, or one that was cut short"):
         Restorer(tmp_path / "broken.keras")
+    with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
+        archive.writestr("readme", "no model")
+    with pytest.raises(ModelError, match="Keras cannot load it"):
+        Restorer(tmp_path / "other.keras")
 
 
 def test_an_unregistered_layer_leads_to_its_module(tmp_path):

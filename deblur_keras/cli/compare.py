@@ -98,12 +98,8 @@ def run(first, second, output, report, overwrite, **options):
     except (ModelError, ImportError, OSError, ValueError) as error:
         raise console.fail(error) from error
 
-    for line in result.protocol_lines():
-        click.echo(console.printable(line))
-    if result.first.rows:
-        console.show_table(result.table())
-    for line in result.lines():
-        click.echo(console.printable(line))
+    table = result.table() if result.first.rows else None
+    console.show_scores(result.protocol_lines(), table, result.lines())
     if report is not None and result.first.rows:
         from deblur_keras.evaluation.report import write_comparison_report
 

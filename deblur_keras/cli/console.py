@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 
@@ -112,12 +113,36 @@ def printable(text):
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def show_table(table):
-    """Prints a ``rich.table.Table`` without edges, apart from the lines around it."""
+def show_scores(protocol, table, summary):
+    """Prints what figures depend on, the figures, and what they come to.
+
+    Args:
+        protocol: Lines of text, of any length.
+        table: A ``rich.table.Table``, or None if there are no figures.
+        summary: Lines of text.
+    """
     shown = console(stderr=False)
-    shown.print()
-    shown.print(table)
-    shown.print()
+
+    def tell(line):
+        line = printable(line)
+        if shown.is_terminal:  # a log or a pipe takes lines of any length
+            line = textwrap.fill(
+                line,
+                shown.width,
+                subsequent_indent="    ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        click.echo(line)
+
+    for line in protocol:
+        tell(line)
+    if table is not None:
+        shown.print()
+        shown.print(table)
+        shown.print()
+    for line in summary:
+        tell(line)
 
 
 def duration(seconds):

@@ -53,11 +53,7 @@ def demo(output, model, seed):
         raise console.fail(error) from error
 
     click.echo(f"Photographs of scikit-image under synthetic motion blur, seed {seed}")
-    for line in evaluation.protocol_lines():
-        click.echo(console.printable(line))
-    console.show_table(evaluation.table())
-    for line in evaluation.lines():
-        click.echo(console.printable(line))
+    console.show_scores(evaluation.protocol_lines(), evaluation.table(), evaluation.lines())
     click.echo(
         f"\n{console.printable(output / 'contact_sheet.png')}: blurred, restored and sharp side by "
         f"side\n{console.printable(output / 'restored')}: the restored photographs, "

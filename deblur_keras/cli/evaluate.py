@@ -157,7 +157,9 @@ def evaluate(
                 result = evaluation.evaluate_pairs(
                     restorer, what.pairs, progress=progress, protocol=what.protocol, **how
                 )
-        _show(result)
+        table = result.table() if result.rows else None
+        summary = [*result.lines(), *result.published_lines()]
+        console.show_scores(result.protocol_lines(), table, summary)
         if output is not None and result.rows and by_detector:
             result.write_sheet(output, restorer, what.pairs)
         if report is not None:
@@ -207,15 +209,3 @@ def _report(result, restorer, pairs, directory, save_images, by_detector):
     saved = directory / "restored" if save_images else None
     with console.progress("Report", total=min(2 * MOST, len(result.rows))) as progress:
         return write_report(result, restorer, pairs, directory, saved, progress)
-
-
-def _show(result):
-    """Prints the protocol, the table, the summary and what was published."""
-    from deblur_keras.cli import console
-
-    for line in result.protocol_lines():
-        click.echo(console.printable(line))
-    if result.rows:
-        console.show_table(result.table())
-    for line in [*result.lines(), *result.published_lines()]:
-        click.echo(console.printable(line))

@@ -195,6 +195,7 @@ def random_psf_grids(
     iterations=2000,
     intensity=None,
     exposure=None,
+    late=0.0,
 ):
     """Draws grids of kernels for blur that differs over the picture, as where things move.
 
@@ -210,10 +211,11 @@ def random_psf_grids(
         iterations: points of each path.
         intensity: a number or one per grid; None picks each from `SCRIPT_INTENSITIES`.
         exposure: in (0, 1], a number or one per grid; None picks each from `SCRIPT_EXPOSURES`.
+        late: see `psfs`; a number or one per grid.
 
     Returns:
         float32 array (count, sides, sides, size, size); each kernel sums to 1, its centroid in
-        the middle.
+        the middle but for `late`.
 
     Raises:
         ValueError: `sides` is below 1; see also `random_trajectories` and `psfs`.
@@ -228,14 +230,14 @@ def random_psf_grids(
     intensity, exposure = _draw_script(count, generator, intensity, exposure)
     common = random_trajectories(count, iterations, max_length, intensity, generator)
     if sides == 1:
-        return psfs(common, exposure, size)[:, None, None]
-    intensity, exposure = (
-        np.repeat(np.broadcast_to(value, (count,)), sides**2) for value in (intensity, exposure)
+        return psfs(common, exposure, size, late=late)[:, None, None]
+    intensity, exposure, length, late = (
+        np.repeat(np.broadcast_to(value, (count,)), sides**2)
+        for value in (intensity, exposure, max_length, late)
     )
-    length = np.repeat(np.broadcast_to(max_length, (count,)), sides**2)
     own = random_trajectories(count * sides**2, iterations, length, intensity, generator)
     paths = (1 - _OWN) * common.repeat(sides**2, axis=0) + _OWN * own
-    return psfs(paths, exposure, size).reshape(count, sides, sides, size, size)
+    return psfs(paths, exposure, size, late=late).reshape(count, sides, sides, size, size)
 
 
 def _draw_script(count, generator, intensity, exposure):

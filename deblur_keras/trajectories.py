@@ -61,7 +61,7 @@ def random_trajectories(count, iterations=2000, max_length=60.0, intensity=None,
     return _follow_shake(shake, length)
 
 
-def psfs(trajectories, exposure=1.0, size=64, centering="centroid", normalize=True):
+def psfs(trajectories, exposure=1.0, size=64, centering="centroid", normalize=True, late=0.0):
     """Exposes a point of light along trajectories, giving their point-spread functions.
 
     Each point of a path sheds its share of the light on the four pixels around it, with bilinear
@@ -79,6 +79,10 @@ def psfs(trajectories, exposure=1.0, size=64, centering="centroid", normalize=Tr
             does; short exposures are then off centre.
         normalize: True makes each kernel sum to 1. False leaves the light received, which is the
             exposure, but 1 - 1/iterations for the full one: the first point carries no time.
+        late: part of the exposure, a number or one per trajectory in [-0.5, 0.5], by which the
+            sharp photograph is taken after the middle of the blurred one; the centroid lies off
+            the middle by what the path moves in that time. 0.0625 is half of eight frames' last
+            one, as in GoPro's pairs. For "centroid" alone.
 
     Returns:
         float32 array (count, size, size), or (count, E, size, size) for two-dimensional
@@ -114,17 +118,20 @@ def psfs(trajectories, exposure=1.0, size=64, centering="centroid", normalize=Tr
         raise ValueError(f'centering must be "centroid" or "bounding-box", got {centering!r}')
     if size < 2:
         raise ValueError(f"size must be at least 2 pixels, got {size}")
+    if not (np.abs(late) <= 0.5).all() or (centering != "centroid" and np.any(late)):
+        raise ValueError(f'late must be in [-0.5, 0.5], and needs centering="centroid"; got {late}')
     single = paths.ndim == 1
     paths = np.atleast_2d(paths)
     count, iterations = paths.shape
     parts = _exposures(exposure, count)
+    late = _one_each(late, count, "late")
     kernels = np.empty((*parts.shape, size, size), np.float32)
     group = max(1, 2**15 // iterations)  # so that temporary arrays stay in the processor's cache
     for start in range(0, count, group):
         chosen = slice(start, start + group)
         for index in range(parts.shape[1]):
             kernels[chosen, index] = _expose(
-                paths[chosen], parts[chosen, index], size, centering, normalize
+                paths[chosen], parts[chosen, index], size, centering, normalize, late[chosen]
             )
     if np.ndim(exposure) < 2:
         kernels = kernels[:, 0]
@@ -132,7 +139,14 @@ def psfs(trajectories, exposure=1.0, size=64, centering="centroid", normalize=Tr
 
 
 def random_psfs(
-    count, seed=None, size=64, max_length=60.0, iterations=2000, intensity=None, exposure=None
+    count,
+    seed=None,
+    size=64,
+    max_length=60.0,
+    iterations=2000,
+    intensity=None,
+    exposure=None,
+    late=0.0,
 ):
     """Draws point-spread functions with the settings of the script of DeblurGAN's authors.
 
@@ -146,9 +160,11 @@ def random_psfs(
         iterations: points of each path.
         intensity: a number or one per kernel; None picks each from `SCRIPT_INTENSITIES`.
         exposure: in (0, 1], a number or one per kernel; None picks each from `SCRIPT_EXPOSURES`.
+        late: see `psfs`; a number or one per kernel.
 
     Returns:
-        float32 array (count, size, size); each kernel sums to 1, its centroid in the middle.
+        float32 array (count, size, size); each kernel sums to 1, its centroid in the middle but
+        for `late`.
 
     Raises:
         ValueError: see `random_trajectories` and `psfs`.
@@ -166,7 +182,27 @@ def random_psfs(
     if exposure is None:
         exposure = generator.choice(SCRIPT_EXPOSURES, count)
     paths = random_trajectories(count, iterations, max_length, intensity, generator)
-    return psfs(paths, exposure, size)
+    return psfs(paths, exposure, size, late=late)
+
+
+def position(paths, moments):
+    """Tells where paths are between their points.
+
+    Args:
+        paths: complex array (count, points).
+        moments: array (count,), times counted in points from the first.
+
+    Returns:
+        complex array (count,).
+
+    Example:
+        >>> complex(position(np.array([[0, 2j, 6j]]), np.array([1.25]))[0])
+        3j
+    """
+    below = np.clip(moments.astype(np.int64), 0, paths.shape[1] - 2)
+    each = np.arange(len(paths))
+    start, end = paths[each, below], paths[each, below + 1]
+    return start + (moments - below) * (end - start)
 
 
 def _draw_shake(count, iterations, intensity, generator):
@@ -229,7 +265,7 @@ def _exposures(exposure, count):
     )
 
 
-def _expose(paths, part, size, centering, normalize):
+def _expose(paths, part, size, centering, normalize, late):
     """Kernels of a group: paths (count, iterations), one part each -> (count, size, size)."""
     count, iterations = paths.shape
     if centering == "bounding-box":
@@ -239,8 +275,11 @@ def _expose(paths, part, size, centering, normalize):
     light = np.clip(part[:, None] * iterations - np.arange(-1, paths.shape[1] - 1), 0, 1)
     light[:, 0] = 0
     if centering == "centroid":
-        centroid = np.einsum("ct,ct->c", light, paths) / light.sum(axis=1)
-        paths = paths + ((1 + 1j) * (size // 2) - centroid)[:, None]
+        still = np.einsum("ct,ct->c", light, paths) / light.sum(axis=1)
+        if late.any():
+            middle, lit = part * iterations / 2, part * iterations
+            still = still + position(paths, middle + late * lit) - position(paths, middle)
+        paths = paths + ((1 + 1j) * (size // 2) - still)[:, None]
     x, y = np.ascontiguousarray(paths.real), np.ascontiguousarray(paths.imag)
     dark = light == 0
     x[dark] = y[dark] = size // 2  # anywhere on the canvas

@@ -62,7 +62,7 @@ def streams(photographs, frames, pairs, crop, seed, cache):
         return kind(share, number, datasets.synthetic, photographs, **given)
 
     def averaged(share, number, **given):
-        given = {"scale": (1.0, 1.5, 2.0), "even": 0.5, **given}
+        given = {"scale": (1.0, 1.5, 2.0), "even": 0.75, **given}
         return kind(share, number, datasets.averaged, frames, **given)
 
     # Blur mixes light, but videos and many benchmarks mix grey levels: both are shown. The paths of
@@ -70,15 +70,16 @@ def streams(photographs, frames, pairs, crop, seed, cache):
     # moves past makes long and nearly straight ones. Short ones teach not to overdo it. Long
     # windows of slow frames stand for the fast motion of other videos.
     long = {"max_length": (6.0, 120.0), "kernel_size": 128}
-    straight = {"intensity": (0.0, 0.0006), "max_length": (6.0, 90.0), "kernel_size": 96}
+    straight = {"intensity": (0.0, 0.0006), "max_length": (6.0, 80.0), "kernel_size": 96}
+    half_a_frame = (0.04, 0.0625)  # of 8 to 12
     kinds = [
         blurred(0.08, 0, **long, objects=0.3),
         blurred(0.06, 1, **long, objects=0.3, gamma=1.0),
         blurred(0.04, 2, **long, grid=2),
         blurred(0.08, 12, **straight, grid=2),
         blurred(0.07, 13, **straight, grid=2, gamma=1.0),
-        blurred(0.10, 14, **straight, objects=0.5),
-        blurred(0.10, 15, **straight, objects=0.5, gamma=1.0),
+        blurred(0.10, 14, **straight, objects=0.5, late=half_a_frame),
+        blurred(0.10, 15, **straight, objects=0.5, late=half_a_frame, gamma=1.0),
         blurred(0.03, 3, max_length=(6.0, 40.0), rotation=1.5, gamma=1.0),
         blurred(0.13, 4),
         blurred(0.03, 5, highlights=(1.0, 4.0), jpeg=(75, 95)),

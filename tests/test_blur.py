@@ -141,6 +141,27 @@ class TestPsfs:
         expected[2, 1:4] = 0.25, 0.5, 0.25
         np.testing.assert_allclose(kernel, expected, atol=1e-3)
 
+    def test_a_late_sharp_photograph_is_off_the_centroid(self, paths):
+        # Half of the path after its middle: the last point stays in place.
+        line = np.linspace(0, 8j, 4001)
+        kernel = blur.psfs(line, size=20, late=0.5).astype(np.float64)
+        np.testing.assert_allclose(centroid(kernel), (10 - 4, 10), atol=0.01)
+        half = blur.psfs(line, exposure=0.5, size=20, late=-0.25).astype(np.float64)
+        np.testing.assert_allclose(centroid(half), (10 + 1, 10), atol=0.01)
+        late = np.linspace(-0.25, 0.25, len(paths))
+        for path, kernel, part in zip(
+            paths, blur.psfs(paths, 1.0, 128, late=late), late, strict=True
+        ):
+            middle = (len(path) - 1) / 2
+            moved = np.interp(middle + part * len(path), np.arange(len(path)), path)
+            moved -= np.interp(middle, np.arange(len(path)), path)
+            found = np.array(centroid(kernel.astype(np.float64))) - 64
+            np.testing.assert_allclose(found, (-moved.imag, -moved.real), atol=0.05)
+        with pytest.raises(ValueError, match=r"late must be in \[-0.5, 0.5\]"):
+            blur.psfs(paths, late=0.6)
+        with pytest.raises(ValueError, match="needs centering"):
+            blur.psfs(paths, late=0.1, centering="bounding-box")
+
     def test_exposure_shapes(self, paths):
         some = paths[:3]
         half, full = blur.psfs(some, 0.5), blur.psfs(some)

@@ -377,6 +377,25 @@ def test_paths_of_no_intensity_are_straight(tmp_path):
     assert max(across for _, across in extents(intensity=(0.002, 0.004))) > 0.9
 
 
+@pytest.mark.parametrize("grid", [1, 2])
+def test_the_sharp_side_may_be_late(tmp_path, grid):
+    dot = np.zeros((64, 64, 3), np.uint8)
+    dot[32, 32] = 255
+    images.write(tmp_path / "1.png", dot)
+    options = {"crop": None, "flip": False, "gamma": 1.0, "repeat": True, "grid": grid}
+    straight = {"intensity": 0.0, "max_length": 20.0}
+    off = []
+    dataset = datasets.synthetic(tmp_path, late=0.1, **straight, **options)
+    for blurred, _ in levels(dataset.take(12)):
+        light = blurred[0, ..., 0].astype(float)
+        middle = [np.average(axis, weights=light) - 32 for axis in np.mgrid[:64, :64]]
+        off.append(np.hypot(*middle))
+    assert max(off) <= 2.1  # a tenth of 20 pixels at most, which is all of it for one kernel
+    if grid == 1:
+        assert {round(one, 1) for one in off} <= {0.2, 1.0, 2.0, 0.1, 0.3, 0.9, 1.1, 1.9, 2.1}
+    assert max(off) > 0.9
+
+
 def test_what_is_out_of_focus_is_so_on_both_sides(tmp_path):
     stripes = np.zeros((96, 96, 3), np.uint8)
     stripes[:, ::2] = 255
@@ -402,6 +421,7 @@ OFF = {
     "objects": 0.0,
     "defocus": 0.0,
     "intensity": None,
+    "late": 0.0,
 }
 
 
@@ -522,6 +542,8 @@ def test_sensor_noise_grows_with_the_light(tmp_path):
         ({"defocus": -0.1}, "defocus must be a share"),
         ({"max_length": (0, 5)}, "max_length must be"),
         ({"intensity": (0, 2)}, "intensity must be a number from 0 to 1"),
+        ({"late": 0.6}, "late must be a number from 0 to 0.5"),
+        ({"late": 0.1, "rotation": 1}, "late must be 0 where the camera rolls"),
     ],
 )
 def test_camera_options_out_of_range(tmp_path, wrong, message):

@@ -27,17 +27,29 @@ class Motions:
             between 5 and 10 as between 10 and 20.
         intensity: How crooked the paths are, as `blur.random_trajectories` takes it, or (low, high)
             to draw each from; None for the authors' (`blur.SCRIPT_INTENSITIES`).
+        late: How much after the middle of the blurred side the sharp one is, as `blur.psfs` takes
+            it, or (low, high) to draw each from; not with a rotation.
         things: Whether they are motions of things, which are others than the camera's.
 
     Raises:
-        ValueError: Both rotation and a grid, or one out of range.
+        ValueError: A rotation together with a grid or `late`, or one out of range.
 
     Example:
         >>> Motions(seed=0, rotation=0.0, grid=3, kernel_size=32, max_length=20.0)[5].shape
         (3, 3, 32, 32)
     """
 
-    def __init__(self, seed, rotation, grid, kernel_size, max_length, intensity=None, things=False):
+    def __init__(
+        self,
+        seed,
+        rotation,
+        grid,
+        kernel_size,
+        max_length,
+        intensity=None,
+        late=0.0,
+        things=False,
+    ):
         if not 0 <= rotation <= 45 or grid < 1 or (rotation and grid > 1):
             raise ValueError(
                 "rotation must be 0 to 45 degrees and grid at least 1 kernel a side, not both of "
@@ -51,16 +63,20 @@ class Motions:
         self._size = max(_BANK // grid**2, 1)
         self._lock = threading.Lock()
         self._lengths = _low_high("max_length", max_length, 1e-3)
-        self._intensities = None
+        self._ranges = {}
         if intensity is not None:
-            self._intensities = _low_high("intensity", intensity, 0, 1)
+            self._ranges["intensity"] = _low_high("intensity", intensity, 0, 1)
+        if np.any(late):
+            if rotation:
+                raise ValueError(f"late must be 0 where the camera rolls, got {late}")
+            self._ranges["late"] = _low_high("late", late, 0, 0.5)
 
         def bank(number):
             generator = np.random.default_rng([_THINGS if things else _KERNELS, seed, number])
-            lengths = self._drawn_lengths(generator)
-            if self._intensities:
-                kind["intensity"] = generator.uniform(*self._intensities, self._size)
-            return draw(self._size, seed=generator, max_length=lengths, **kind)
+            path = {"max_length": self._drawn_lengths(generator)}
+            for name, ends in self._ranges.items():
+                path[name] = generator.uniform(*ends, self._size)
+            return draw(self._size, seed=generator, **path, **kind)
 
         self._bank = functools.lru_cache(maxsize=3)(bank)
 

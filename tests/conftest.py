@@ -10,6 +10,7 @@ import hypothesis
 import keras
 import pytest
 import tensorflow as tf
+from click.testing import CliRunner
 
 # A busy machine is no fault of the code: how long a thing takes is measured in benchmarks/.
 hypothesis.settings.register_profile("no deadline", deadline=None)
@@ -44,3 +45,28 @@ def mirrored():
     """
     devices = [device.name for device in tf.config.list_logical_devices("CPU")[:2]]
     return tf.distribute.MirroredStrategy(devices, tf.distribute.ReductionToOneDevice())
+
+
+@pytest.fixture(scope="module")
+def negative_model(tmp_path_factory):
+    """A model that turns pixel p into 255 - p."""
+    blurred = keras.Input((None, None, 3))
+    path = tmp_path_factory.mktemp("model") / "negative.keras"
+    keras.Model(blurred, keras.layers.Rescaling(-1.0)(blurred)).save(path)
+    return path
+
+
+@pytest.fixture
+def run_deblur(negative_model, tmp_path, monkeypatch):
+    """Runs `deblur-keras deblur` with it in a folder of its own; its words come back as a line."""
+    from deblur_keras.cli import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, code=0):
+        arguments = [str(argument) for argument in arguments]
+        result = CliRunner().invoke(main, ["deblur", *arguments, "--model", str(negative_model)])
+        assert result.exit_code == code, result.output
+        return " ".join(result.output.split())
+
+    return run

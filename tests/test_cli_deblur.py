@@ -19,28 +19,6 @@ from deblur_keras.restorer import Restorer  # noqa: E402
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A model that turns pixel p into 255 - p."""
-    blurred = keras.Input((None, None, 3))
-    path = tmp_path_factory.mktemp("model") / "negative.keras"
-    keras.Model(blurred, keras.layers.Rescaling(-1.0)(blurred)).save(path)
-    return path
-
-
-@pytest.fixture
-def run(model, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments, code=0):
-        arguments = [str(argument) for argument in arguments]
-        result = CliRunner().invoke(main, ["deblur", *arguments, "--model", str(model)])
-        assert result.exit_code == code, result.output
-        return " ".join(result.output.split())
-
-    return run
-
-
 def photo(seed=0):
     return np.random.default_rng(seed).integers(0, 256, (6, 9, 3), np.uint8)
 
@@ -63,38 +41,38 @@ def trip(tmp_path):
     return folder
 
 
-def test_one_file_beside_it(run, trip):
-    output = run("trip/a.png")
+def test_one_file_beside_it(run_deblur, trip):
+    output = run_deblur("trip/a.png")
     assert_restored("trip/a-restored.png")
     np.testing.assert_array_equal(images.read("trip/a.png"), photo())
     assert "1 of 1 restored; written beside the inputs" in output
     assert "an image" in output
 
 
-def test_one_file_to_a_file_name(run, trip):
-    run("trip/a.png", "-o", "new/sharp.tif")
+def test_one_file_to_a_file_name(run_deblur, trip):
+    run_deblur("trip/a.png", "-o", "new/sharp.tif")
     assert_restored("new/sharp.tif")
 
 
-def test_one_file_to_a_folder(run, trip):
-    run("trip/a.png", "-o", "new")
+def test_one_file_to_a_folder(run_deblur, trip):
+    run_deblur("trip/a.png", "-o", "new")
     assert_restored("new/a.png")
 
 
-def test_a_folder_keeps_its_tree(run, trip):
-    output = run("trip", "-o", "new")
+def test_a_folder_keeps_its_tree(run_deblur, trip):
+    output = run_deblur("trip", "-o", "new")
     assert files("new") == ["a.png", "b.bmp", "day1/a.png"]
     assert_restored("new/day1/a.png", seed=2)
     assert "3 of 3 restored; written to new" in output
 
 
-def test_patterns_are_expanded(run, trip):
-    run("trip/**/a.*", "-o", "new")
+def test_patterns_are_expanded(run_deblur, trip):
+    run_deblur("trip/**/a.*", "-o", "new")
     assert files("new") == ["a.png", "day1/a.png"]
 
 
-def test_suffix_and_format(run, trip):
-    run("trip", "-o", "new", "--suffix", "_sharp", "--format", "tif")
+def test_suffix_and_format(run_deblur, trip):
+    run_deblur("trip", "-o", "new", "--suffix", "_sharp", "--format", "tif")
     assert files("new") == ["a_sharp.tif", "b_sharp.tif", "day1/a_sharp.tif"]
 
 
@@ -105,8 +83,8 @@ def test_suffix_and_format(run, trip):
         *(("webp", "WEBP"), ("avif", "AVIF"), ("jp2", "JPEG2000")),
     ],
 )
-def test_every_format(run, trip, kind, read_as):
-    run("trip/a.png", "-o", "new", "--format", kind)
+def test_every_format(run_deblur, trip, kind, read_as):
+    run_deblur("trip/a.png", "-o", "new", "--format", kind)
     assert files("new") == [f"a.{kind.lower()}"]
     assert images.open_photograph(f"new/a.{kind.lower()}").format == read_as
 
@@ -120,34 +98,34 @@ def test_the_choices_are_those_that_can_be_written():
     assert options["max_pixels"].default == images.MAX_PIXELS
 
 
-def test_suffixes_in_capitals_and_suffixes_that_lie(run, trip):
+def test_suffixes_in_capitals_and_suffixes_that_lie(run_deblur, trip):
     (trip / "a.png").rename(trip / "A.PNG")
     images.write(trip / "day1/a.png", photo(2)).rename(trip / "day1/b.JPG")
-    run("trip/A.PNG", "trip/day1/b.JPG", "-o", "new")
+    run_deblur("trip/A.PNG", "trip/day1/b.JPG", "-o", "new")
     assert files("new") == ["A.PNG", "b.JPG"]
     assert_restored("new/A.PNG")
     assert images.open_photograph("new/b.JPG").format == "JPEG"
 
 
-def test_max_pixels(run, trip):
-    output = run("trip/a.png", "--max-pixels", 53, code=1)
+def test_max_pixels(run_deblur, trip):
+    output = run_deblur("trip/a.png", "--max-pixels", 53, code=1)
     assert "failed: trip/a.png: refused: 9x6 are 54 pixels" in output
     assert "(--max-pixels)" in output
-    run("trip/a.png", "--max-pixels", 54)
+    run_deblur("trip/a.png", "--max-pixels", 54)
 
 
-def test_photographs_that_need_an_extra(run, trip, monkeypatch):
+def test_photographs_that_need_an_extra(run_deblur, trip, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     monkeypatch.setitem(sys.modules, "rawpy", None)
     (trip / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     (trip / "camera.NEF").write_bytes(b"II*\0" + bytes(40))
-    output = run("trip", "-o", "new", code=1)
+    output = run_deblur("trip", "-o", "new", code=1)
     assert 'failed: trip/phone.HEIC: HEIC needs pillow-heif: pip install "pillow-heif' in output
     assert 'failed: trip/camera.NEF: Camera raw needs rawpy: pip install "rawpy' in output
     assert "3 of 5 restored, 2 failed" in output
 
 
-def test_camera_raw_becomes_tiff(run, trip, monkeypatch):
+def test_camera_raw_becomes_tiff(run_deblur, trip, monkeypatch):
     done = []
 
     def restore_files(self, jobs, started, **_):
@@ -157,56 +135,56 @@ def test_camera_raw_becomes_tiff(run, trip, monkeypatch):
 
     monkeypatch.setattr(Restorer, "restore_files", restore_files)
     (trip / "camera.NEF").write_bytes(b"II*\0")
-    run("trip/camera.NEF")
-    run("trip/camera.NEF", "-o", "new", "--format", "jpg")
+    run_deblur("trip/camera.NEF")
+    run_deblur("trip/camera.NEF", "-o", "new", "--format", "jpg")
     assert done == [Path("trip/camera-restored.tif"), Path("new/camera.jpg")]
 
 
-def test_quality_counts(run, tmp_path):
+def test_quality_counts(run_deblur, tmp_path):
     images.write(
         tmp_path / "big.png", np.random.default_rng(0).integers(0, 256, (64, 64, 3), "uint8")
     )
     sizes = []
     for quality in (20, 90):
-        run("big.png", "-o", f"{quality}.jpg", "--quality", quality)
+        run_deblur("big.png", "-o", f"{quality}.jpg", "--quality", quality)
         sizes.append((tmp_path / f"{quality}.jpg").stat().st_size)
     assert sizes[0] < sizes[1]
 
 
-def test_other_files_are_skipped_and_broken_ones_do_not_stop_the_rest(run, trip):
+def test_other_files_are_skipped_and_broken_ones_do_not_stop_the_rest(run_deblur, trip):
     (trip / "notes.txt").write_text("hello")
     (trip / "aa [red]broken.png").write_bytes(b"broken")
     (trip / "two\nlines.png").write_bytes(b"")
-    output = run("trip", "-o", "new", code=1)
+    output = run_deblur("trip", "-o", "new", code=1)
     assert files("new") == ["a.png", "b.bmp", "day1/a.png"]
     assert "failed: trip/aa [red]broken.png: not an image of a known format" in output
     assert r"failed: trip/two\nlines.png: " in output
     assert "3 of 5 restored, 2 failed, 1 skipped that are no images" in output
 
 
-def test_links_that_lead_back_to_themselves(run, trip):
+def test_links_that_lead_back_to_themselves(run_deblur, trip):
     (trip / "loop.png").symlink_to(trip / "loop.png")
     (trip / "day1" / "up").symlink_to(trip, target_is_directory=True)
-    output = run("trip", "-o", "new", code=1)
+    output = run_deblur("trip", "-o", "new", code=1)
     assert "failed: trip/loop.png: cannot be read: Too many levels of symbolic links; a" in output
     assert files("new") == ["a.png", "b.bmp", "day1/a.png"]
 
 
-def test_what_the_file_system_refuses_is_told_with_what_to_do(run, trip):
-    output = run("trip/a.png", "--suffix", "x" * 300, code=1)
+def test_what_the_file_system_refuses_is_told_with_what_to_do(run_deblur, trip):
+    output = run_deblur("trip/a.png", "--suffix", "x" * 300, code=1)
     assert "failed: trip/a.png: File name too long; choose a shorter name" in output
-    output = run("trip/a.png", "-o", "trip/b.bmp/new.png", code=1)
+    output = run_deblur("trip/a.png", "-o", "trip/b.bmp/new.png", code=1)
     assert "a file stands where a folder is needed; choose another name" in output
 
 
-def test_a_name_that_is_not_utf_8(run, trip):
+def test_a_name_that_is_not_utf_8(run_deblur, trip):
     os.rename(trip / "a.png", os.fsencode(trip) + b"/\xff.png")  # noqa: PTH104
     (trip / "b.bmp").write_bytes(b"")
-    run("trip", "-o", "new", code=1)
+    run_deblur("trip", "-o", "new", code=1)
     assert b"\xff.png" in os.listdir(b"new")  # noqa: PTH208
 
 
-def test_an_unforeseen_error_is_one_files_failure(run, trip, monkeypatch):
+def test_an_unforeseen_error_is_one_files_failure(run_deblur, trip, monkeypatch):
     save = images.save_photograph
 
     def fail_once(path, *arguments):
@@ -215,32 +193,32 @@ def test_an_unforeseen_error_is_one_files_failure(run, trip, monkeypatch):
         return save(path, *arguments)
 
     monkeypatch.setattr(images, "save_photograph", fail_once)
-    output = run("trip", "-o", "new", code=1)
+    output = run_deblur("trip", "-o", "new", code=1)
     assert "failed: trip/b.bmp: RuntimeError: surprise 2 of 3 restored, 1 failed" in output
 
 
-def test_results_are_replaced_only_when_asked(run, trip):
-    run("trip", "-o", "new")
+def test_results_are_replaced_only_when_asked(run_deblur, trip):
+    run_deblur("trip", "-o", "new")
     images.write("new/a.png", photo(7))
-    output = run("trip", "-o", "new", code=1)
+    output = run_deblur("trip", "-o", "new", code=1)
     assert "exists: new/a.png: not replaced; --overwrite does" in output
     assert "0 of 3 restored, 3 existed" in output
     np.testing.assert_array_equal(images.read("new/a.png"), photo(7))
-    run("trip", "-o", "new", "--overwrite")
+    run_deblur("trip", "-o", "new", "--overwrite")
     assert_restored("new/a.png")
 
 
-def test_an_output_folder_inside_the_input_is_not_read_again(run, trip):
-    run("trip", "-o", "trip/out")
-    output = run("trip", "-o", "trip/out", "--overwrite")
+def test_an_output_folder_inside_the_input_is_not_read_again(run_deblur, trip):
+    run_deblur("trip", "-o", "trip/out")
+    output = run_deblur("trip", "-o", "trip/out", "--overwrite")
     assert files("trip/out") == ["a.png", "b.bmp", "day1/a.png"]
     assert "3 left out as results of an earlier run" in output
-    run("trip/out/a.png", "-o", "trip/out", "--suffix", "2")  # asked for by name, it is
+    run_deblur("trip/out/a.png", "-o", "trip/out", "--suffix", "2")  # asked for by name, it is
     np.testing.assert_array_equal(images.read("trip/out/a2.png"), photo())
 
 
-def test_results_beside_the_inputs_are_not_restored_again(run, trip):
-    run("trip")
+def test_results_beside_the_inputs_are_not_restored_again(run_deblur, trip):
+    run_deblur("trip")
     before = files("trip")
     assert before == [
         "a-restored.png",
@@ -250,7 +228,7 @@ def test_results_beside_the_inputs_are_not_restored_again(run, trip):
         "day1/a-restored.png",
         "day1/a.png",
     ]
-    output = run("trip", "--overwrite")
+    output = run_deblur("trip", "--overwrite")
     assert files("trip") == before
     assert "3 left out as results of an earlier run" in output
 
@@ -264,17 +242,17 @@ def test_results_beside_the_inputs_are_not_restored_again(run, trip):
         ["trip", "--suffix", ""],
     ],
 )
-def test_inputs_are_never_overwritten(run, trip, arguments):
+def test_inputs_are_never_overwritten(run_deblur, trip, arguments):
     Path("link").symlink_to("trip", target_is_directory=True)
-    output = run(*arguments, "--overwrite", code=2)
+    output = run_deblur(*arguments, "--overwrite", code=2)
     assert "would overwrite it" in output
     np.testing.assert_array_equal(images.read(trip / "a.png"), photo())
     assert len(files(trip)) == 3
 
 
-def test_an_input_that_is_another_ones_result(run, trip):
-    run("trip/a.png")
-    output = run("trip/a.png", "trip/a-restored.png", "--overwrite", code=2)
+def test_an_input_that_is_another_ones_result(run_deblur, trip):
+    run_deblur("trip/a.png")
+    output = run_deblur("trip/a.png", "trip/a-restored.png", "--overwrite", code=2)
     assert "trip/a-restored.png is an input and also the result of trip/a.png" in output
 
 
@@ -295,12 +273,14 @@ def test_an_input_that_is_another_ones_result(run, trip):
         (["trip", "--quality", "0"], "--quality"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_written(run, trip, tmp_path, arguments, message):
+def test_wrong_usage_is_told_before_anything_is_written(
+    run_deblur, trip, tmp_path, arguments, message
+):
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes").write_text("hello")
     images.write(tmp_path / "copy.png", photo())
     before = files(tmp_path)
-    output = run(*arguments, code=2)
+    output = run_deblur(*arguments, code=2)
     assert message in output
     assert files(tmp_path) == before
 
@@ -311,8 +291,8 @@ def test_a_model_that_is_not_there(trip):
     assert "missing.keras: no such model" in result.output
 
 
-def test_restore_with_dropout_is_passed_on(run, trip):
-    assert "no dropout layers" in run("trip", "--restore-with-dropout", code=1)
+def test_restore_with_dropout_is_passed_on(run_deblur, trip):
+    assert "no dropout layers" in run_deblur("trip", "--restore-with-dropout", code=1)
 
 
 def test_help_shows_examples_and_needs_nothing_heavy():
@@ -346,9 +326,9 @@ def test_help_answers_at_once():
     assert spent() - before < 0.3
 
 
-def test_the_script_is_the_command(trip, model):
+def test_the_script_is_the_command(trip, negative_model):
     result = subprocess.run(
-        [sys.executable, ROOT / "deblur.py", "trip", "-o", "new", "--model", model],
+        [sys.executable, ROOT / "deblur.py", "trip", "-o", "new", "--model", negative_model],
         capture_output=True,
         text=True,
         cwd=trip.parent,
@@ -360,11 +340,11 @@ def test_the_script_is_the_command(trip, model):
 
 
 @pytest.fixture
-def cycle_run(model, tmp_path):
+def cycle_run(negative_model, tmp_path):
     """A run folder whose deblurring turns p into 255 - p, and whose blurring makes all grey."""
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "generator.keras").write_bytes(model.read_bytes())
+    (folder / "generator.keras").write_bytes(negative_model.read_bytes())
     image = keras.Input((None, None, 3))
     keras.Model(image, keras.layers.Rescaling(0.0)(image)).save(folder / "blur_generator.keras")
     return folder
@@ -393,20 +373,20 @@ def test_a_run_folder_is_a_model(trip, cycle_run):
     assert_restored(trip / "a-restored.png")
 
 
-def test_direction_blur_without_a_blur_generator(trip, model):
-    code, output = invoke(trip / "a.png", "--model", model, "--direction", "blur")
+def test_direction_blur_without_a_blur_generator(trip, negative_model):
+    code, output = invoke(trip / "a.png", "--model", negative_model, "--direction", "blur")
     assert code == 1
     assert "blur_negative.keras: no such model. --direction blur needs" in output
     assert invoke(trip, "--direction", "blur")[0] == 1
     assert files(trip) == ["a.png", "b.bmp", "day1/a.png"]
 
 
-def test_an_empty_name_is_no_folder(run, trip):
-    assert "an input has an empty name" in run("", code=2)
+def test_an_empty_name_is_no_folder(run_deblur, trip):
+    assert "an input has an empty name" in run_deblur("", code=2)
 
 
 @pytest.mark.parametrize("name", ["new.gif", "new.dng", "-"])
-def test_a_name_that_cannot_be_written_becomes_no_folder(run, trip, name):
-    output = run("trip/a.png", "-o", name, code=2)
+def test_a_name_that_cannot_be_written_becomes_no_folder(run_deblur, trip, name):
+    output = run_deblur("trip/a.png", "-o", name, code=2)
     assert f"-o {name}: " in output
     assert not Path(name).exists()

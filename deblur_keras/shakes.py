@@ -10,12 +10,7 @@ import math
 
 import numpy as np
 
-from deblur_keras.trajectories import (
-    SCRIPT_EXPOSURES,
-    SCRIPT_INTENSITIES,
-    psfs,
-    random_trajectories,
-)
+from deblur_keras.trajectories import draw_script, psfs, random_trajectories
 
 # A pixel between two samples of a shake, or less where they are few: the difference from thousands
 # of samples is then within the rounding to 8 bits (0.3 grey levels, root mean square).
@@ -177,7 +172,7 @@ def random_shakes(
     if not 0 <= rotation < np.inf:
         raise ValueError(f"rotation must be a number of degrees, not negative; got {rotation}")
     generator = np.random.default_rng(seed)
-    intensity, exposure = _draw_script(count, generator, intensity, exposure)
+    intensity, exposure = draw_script(count, generator, intensity, exposure)
     paths = random_trajectories(count, iterations, max_length, intensity, generator)
     # Drawn in pixels, where the shake's constants hold, then scaled to degrees.
     turns = random_trajectories(count, iterations, max_length, intensity, generator)
@@ -227,7 +222,7 @@ def random_psf_grids(
     if sides < 1:
         raise ValueError(f"sides must be at least 1 node, got {sides}")
     generator = np.random.default_rng(seed)
-    intensity, exposure = _draw_script(count, generator, intensity, exposure)
+    intensity, exposure = draw_script(count, generator, intensity, exposure)
     common = random_trajectories(count, iterations, max_length, intensity, generator)
     if sides == 1:
         return psfs(common, exposure, size, late=late)[:, None, None]
@@ -238,12 +233,3 @@ def random_psf_grids(
     own = random_trajectories(count * sides**2, iterations, length, intensity, generator)
     paths = (1 - _OWN) * common.repeat(sides**2, axis=0) + _OWN * own
     return psfs(paths, exposure, size, late=late).reshape(count, sides, sides, size, size)
-
-
-def _draw_script(count, generator, intensity, exposure):
-    """What `random_psfs` picks for itself, drawn in its order."""
-    if intensity is None:
-        intensity = generator.choice(SCRIPT_INTENSITIES, count)
-    if exposure is None:
-        exposure = generator.choice(SCRIPT_EXPOSURES, count)
-    return intensity, exposure

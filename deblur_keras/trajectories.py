@@ -81,8 +81,8 @@ def psfs(trajectories, exposure=1.0, size=64, centering="centroid", normalize=Tr
             exposure, but 1 - 1/iterations for the full one: the first point carries no time.
         late: part of the exposure, a number or one per trajectory in [-0.5, 0.5], by which the
             sharp photograph is taken after the middle of the blurred one; the centroid lies off
-            the middle by what the path moves in that time. 0.0625 is half of eight frames' last
-            one, as in GoPro's pairs. For "centroid" alone.
+            the middle by what the path moves in that time. 0.0625 is half a frame where eight are
+            averaged, as in some of GoPro's pairs. For "centroid" alone.
 
     Returns:
         float32 array (count, size, size), or (count, E, size, size) for two-dimensional
@@ -177,28 +177,36 @@ def random_psfs(
         Kupyn et al., "DeblurGAN", 2018, section 4, and the script of the published code.
     """
     generator = np.random.default_rng(seed)
-    if intensity is None:
-        intensity = generator.choice(SCRIPT_INTENSITIES, count)
-    if exposure is None:
-        exposure = generator.choice(SCRIPT_EXPOSURES, count)
+    intensity, exposure = draw_script(count, generator, intensity, exposure)
     paths = random_trajectories(count, iterations, max_length, intensity, generator)
     return psfs(paths, exposure, size, late=late)
 
 
-def position(paths, moments):
-    """Tells where paths are between their points.
+def draw_script(count, generator, intensity=None, exposure=None):
+    """Draws what the script of DeblurGAN's authors picks for each kernel, where it is not given.
 
     Args:
-        paths: complex array (count, points).
-        moments: array (count,), times counted in points from the first.
+        count: number of kernels.
+        generator: `numpy.random.Generator`.
+        intensity: what is given; None picks each from `SCRIPT_INTENSITIES`.
+        exposure: the same; None picks each from `SCRIPT_EXPOSURES`.
 
     Returns:
-        complex array (count,).
+        (intensity, exposure), each as given or an array (count,).
 
     Example:
-        >>> complex(position(np.array([[0, 2j, 6j]]), np.array([1.25]))[0])
-        3j
+        >>> draw_script(2, np.random.default_rng(0), intensity=0.0, exposure=1.0)
+        (0.0, 1.0)
     """
+    if intensity is None:
+        intensity = generator.choice(SCRIPT_INTENSITIES, count)
+    if exposure is None:
+        exposure = generator.choice(SCRIPT_EXPOSURES, count)
+    return intensity, exposure
+
+
+def _position(paths, moments):
+    """Where paths (count, points) are at moments (count,), counted in points from the first."""
     below = np.clip(moments.astype(np.int64), 0, paths.shape[1] - 2)
     each = np.arange(len(paths))
     start, end = paths[each, below], paths[each, below + 1]
@@ -278,7 +286,7 @@ def _expose(paths, part, size, centering, normalize, late):
         still = np.einsum("ct,ct->c", light, paths) / light.sum(axis=1)
         if late.any():
             middle, lit = part * iterations / 2, part * iterations
-            still = still + position(paths, middle + late * lit) - position(paths, middle)
+            still = still + _position(paths, middle + late * lit) - _position(paths, middle)
         paths = paths + ((1 + 1j) * (size // 2) - still)[:, None]
     x, y = np.ascontiguousarray(paths.real), np.ascontiguousarray(paths.imag)
     dark = light == 0

@@ -162,7 +162,7 @@ def test_another_kind_starts_from_its_own_defaults():
         ({"learning_rate": float("nan")}, "above 0"),
         ({"learning_rate": "fast"}, "a finite number above 0"),
         ({"constant_share": 1.2}, "at most 1"),
-        ({"init": "normal"}, "'own' or a finite number above 0"),
+        ({"init": "normal"}, "'own' or a standard deviation"),
         ({"synthetic_to_real": [1]}, "two finite numbers"),
         ({"generator": {"kind": "vit"}}, "kind of generator: 'vit'.*resnet, dense, unet, compact"),
         ({"generator": {"growth": 2}}, "option of the resnet generator: 'growth'"),

@@ -102,8 +102,7 @@ def synthetic(
             DeblurGAN's script, 0.003 to 0.01.
         late: Part of the exposure by which the sharp side comes after the middle of the blurred
             one, 0 to 0.5, or ``(low, high)``; not with `rotation`. Half a frame, 0.05 to 0.0625, is
-            what GoPro's pairs are off that are means of 10 or 8 frames: a network that knows draws
-            softer edges, and scores better there.
+            what GoPro's pairs are off that are means of 10 or 8 frames.
 
     Returns:
         `tf.data.Dataset`, as from `paired`. The sharp crops are untouched pixels, but for things

@@ -173,7 +173,7 @@ FIELDS = {
     "cycle_weight": _number(0),
     "identity_weight": _number(0),
     "pool_size": _whole(0),
-    "init": _or("own", _number(0, above=True)),
+    "init": _or("own", (*_number(0, above=True)[:2], "a standard deviation above 0")),
     "learning_rate": _number(0, above=True),
     "beta_1": _number(0, most=1, below=True),
     "beta_2": _number(0, most=1, below=True),

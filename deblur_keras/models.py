@@ -9,8 +9,8 @@ from pathlib import Path
 from deblur_keras import portable
 
 WEIGHTS = Path(__file__).parent / "weights"
-"""Folder of the weights that ship: `<name>.keras`, its model card `<name>.md`, and `<name>.onnx`,
-the same network in a form that restores without TensorFlow."""
+"""Folder of the weights that ship: `<name>.keras`, its model card `<name>.md`, and `<name>.graph`,
+with which the same network restores without TensorFlow (see `deblur_keras.kernels`)."""
 
 _LARGE = 2**14  # numbers in a kernel that has 8 bits: of the small ones each counts for more
 _LARGEST = 127 * 512  # number that is finite in 16 bits however it is rounded
@@ -201,8 +201,8 @@ def save_small(model, path):
     Args:
         model: ``keras.Model``; its weights are rounded, even if the file cannot be written then.
             None may exceed 65024, and what is below 3e-8 becomes 0. Kernels ``(h, w, in,
-            out)`` of 16,384 numbers or more get 255 levels for each of the last axis, `levels`
-            apart; all else has 16 bits.
+            out)`` of 16,384 numbers or more get 255 levels for each of the last axis,
+            `kernels.levels` apart; all else has 16 bits.
         path: ``.keras`` file to write, whole or not at all.
 
     Returns:
@@ -261,30 +261,14 @@ def save_small(model, path):
     return Path(path)
 
 
-def levels(kernel, axis):
-    """Finds how far apart 255 levels about 0 have to be to hold a kernel: powers of two.
-
-    Args:
-        kernel: Array of four axes, finite, of absolute values up to 65024.
-        axis: Axis along which they may differ.
-
-    Returns:
-        float32 array that divides the kernel: of its length along ``axis``, else of length 1.
-        Multiples of these, up to 127 times, are exact in 16 bits.
-    """
-    import numpy as np
-
-    others = tuple(set(range(4)) - {axis % 4})
-    largest = np.abs(kernel).max(axis=others, keepdims=True).astype(np.float64)
-    return np.exp2(np.ceil(np.log2(np.maximum(largest / 127, 2.0**-24)))).astype(np.float32)
-
-
 def _rounded(weight):
     """Rounds a weight as `save_small` does; float32."""
     import numpy as np
 
+    from deblur_keras import kernels
+
     if weight.ndim == 4 and weight.size >= _LARGE:
-        step = levels(weight, axis=-1)
+        step = kernels.levels(weight, axis=-1)
         return np.round(weight / step) * step
     return weight.astype(np.float16).astype(np.float32)
 

@@ -14,7 +14,12 @@ import deblur_keras
 FORMAT = 1
 """Version of the metadata. A file of another version is not read."""
 
-_PREFIX = "deblur_keras."
+PREFIX = "deblur_keras."
+"""Begins the keys of the metadata that are this library's."""
+
+GRAPH = ".graph"
+"""Ends the names of files whose kernels are in the ``.keras`` file: see `deblur_keras.kernels`."""
+
 _METADATA = 14  # field of ONNX's ModelProto, a list of (key, value)
 _KEY, _VALUE = 1, 2  # fields of its entries
 _LENGTH_DELIMITED = 2  # protocol buffers' wire type of texts, bytes and messages
@@ -67,7 +72,7 @@ def metadata(network, keras_sha256=""):
         "bytes_per_pixel": network.bytes_per_pixel,
         "keras_sha256": keras_sha256,
     }
-    return {_PREFIX + key: str(value) for key, value in values.items()}
+    return {PREFIX + key: str(value) for key, value in values.items()}
 
 
 def describe(path):
@@ -84,14 +89,11 @@ def describe(path):
     """
     path = Path(path)
     try:
-        found = _read_metadata(path.read_bytes())
+        values = read_metadata(path.read_bytes())
     except OSError as error:
         raise PortableError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (IndexError, UnicodeDecodeError) as error:
         raise PortableError(f"{path}: not an ONNX file, or cut off") from error
-    values = {
-        key.removeprefix(_PREFIX): value for key, value in found.items() if key.startswith(_PREFIX)
-    }
     if not values:
         raise PortableError(
             f"{path}: not a generator that deblur_keras exported; expected a file written by "
@@ -130,13 +132,14 @@ def sha256(path):
 
 
 def beside(path):
-    """Finds the exported file that belongs to a ``.keras`` file: of the same name, and up to date.
+    """Finds the file for other engines that belongs to a ``.keras`` file, and is up to date.
 
     Args:
         path: The ``.keras`` file.
 
     Returns:
-        Path of the ONNX file.
+        Path of the file of the same name that is an ``.onnx`` file, or that of weights which ship,
+        a ``.graph`` file (see `deblur_keras.kernels`).
 
     Raises:
         PortableError: If there is none, or it was made from another ``.keras`` file.
@@ -144,26 +147,40 @@ def beside(path):
     path = Path(path)
     portable = path.with_suffix(".onnx")
     make = f"`deblur-keras export {path} --format onnx -o {portable} --overwrite` makes it"
-    if not portable.is_file():
+    there = [one for one in (portable, path.with_suffix(GRAPH)) if one.is_file()]
+    if not there:
         raise MissingError(f"{portable}: there is no such file; {make}")
-    _, made_from = describe(portable)
-    if made_from != sha256(path):
-        raise PortableError(f"{portable}: was made from another {path.name}; {make} anew")
-    return portable
+    digest = sha256(path)
+    for one in there:
+        if describe(one)[1] == digest:
+            return one
+    raise PortableError(f"{there[0]}: was made from another {path.name}; {make} anew")
 
 
 class MissingError(PortableError):
     """There is no exported file beside a ``.keras`` file, which is nothing to worry about."""
 
 
-def _read_metadata(data):
-    """Reads the metadata of an ONNX file; the network itself is skipped."""
+def read_metadata(data):
+    """Reads this library's metadata in an ONNX file; the network itself is skipped.
+
+    Args:
+        data: The file's bytes.
+
+    Returns:
+        Dictionary of texts, whose keys are those of `metadata` without `PREFIX`.
+
+    Raises:
+        IndexError: If it is no ONNX file, or cut off.
+        UnicodeDecodeError: The same.
+    """
     found = {}
     for field, value in _fields(memoryview(data)):
         if field == _METADATA:
             entry = dict(_fields(value))
             key, text = (bytes(entry.get(number, b"")).decode() for number in (_KEY, _VALUE))
-            found[key] = text
+            if key.startswith(PREFIX):
+                found[key.removeprefix(PREFIX)] = text
     return found
 
 

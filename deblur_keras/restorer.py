@@ -35,9 +35,10 @@ class Restorer:
             to 2 GB for networks without instance norms, which are about as quick in tiles.
         engine: what runs the network: "tensorflow", "openvino" or "onnxruntime". The last two do
             not load TensorFlow, and agree with it to 1e-3 of [-1, 1]; openvino is quicker. "auto"
-            takes the quickest that is installed, if the network is there as an `.onnx` file, as the
-            weights that ship are; see docs/speed.md. A model that was passed in and is to be run by
-            another engine than tensorflow is converted once, here.
+            takes the quickest that is installed, if the network is there for it, as the weights
+            that ship are and as an `.onnx` file beside a `.keras` file is; see docs/speed.md. A
+            model that was passed in and is to be run by another engine than tensorflow is converted
+            once, here.
         precision: "float32", or "bf16" with openvino on processors that have instructions for it:
             up to twice as quick, for a difference of a grey level or less on average.
         ensemble: restore each image turned and mirrored in all eight ways, and average

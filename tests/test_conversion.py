@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 from networks import GENERATORS
 
-from deblur_keras import export, models, portable
+from deblur_keras import export, kernels, models, portable
 from deblur_keras.engines import conversion, onnx_layers
 from deblur_keras.generators import compact_generator, resnet_generator
 from deblur_keras.layers import ClippedAdd, InstanceNormalization, SimpleGate
@@ -85,7 +85,7 @@ def test_rounding_twice_is_rounding_once(tmp_path):
         models.save_small(model, tmp_path / "twice.keras")
         np.testing.assert_array_equal(kernel.numpy(), once)
         np.testing.assert_array_equal(once, once.astype(np.float16))
-        whole = once / models.levels(once, axis=-1)
+        whole = once / kernels.levels(once, axis=-1)
         np.testing.assert_array_equal(whole, np.round(whole))
         assert np.abs(whole).max() <= 127
 

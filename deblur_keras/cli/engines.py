@@ -31,7 +31,7 @@ def engine_options(command):
             default="auto",
             show_default=True,
             help="What runs the network. auto: openvino, the quickest, or onnxruntime, if they are "
-            "installed and the model lies there as .onnx, as the weights that ship do; TensorFlow "
+            "installed and the model is one that ships or has its .onnx file beside it; TensorFlow "
             "is not even loaded then. Else tensorflow.",
         ),
         click.option(

@@ -2,7 +2,7 @@
 
 import logging
 
-from deblur_keras import portable
+from deblur_keras import kernels, portable
 from deblur_keras.engines.engine import EngineError
 
 AUTO = "auto"
@@ -23,8 +23,8 @@ def make(source, engine=AUTO, precision="float32"):
     """Makes the engine that restores by a network.
 
     With "auto" it is the quickest one that is installed and can read the network: OpenVINO, ONNX
-    Runtime, TensorFlow. The first two need it as an ONNX file, which the weights that ship have,
-    and which ``deblur-keras export --format onnx`` puts beside a ``.keras`` file. Asked for by name
+    Runtime, TensorFlow. The first two need it in ONNX, as the weights that ship are, and which
+    ``deblur-keras export --format onnx`` puts beside a ``.keras`` file. Asked for by name
     they take any other model too, and convert it once.
 
     Args:
@@ -58,7 +58,7 @@ def make(source, engine=AUTO, precision="float32"):
             chosen = _portable(name, _content(source), precision)
         except ImportError as error:
             missing.append(str(error))
-        except EngineError as error:
+        except (EngineError, portable.PortableError) as error:
             failed.append(str(error))
         else:
             return _passed_over(chosen, "; ".join([*failed, *missing]), told=bool(failed))
@@ -118,7 +118,7 @@ def _tensorflow(source):
 def _content(source):
     """(path or bytes, `Network`) of a network in ONNX, converted if need be."""
     if source.portable is not None:
-        return source.portable, portable.describe(source.portable)[0]
+        return kernels.content(source.portable), portable.describe(source.portable)[0]
     from deblur_keras import models
     from deblur_keras.engines.conversion import convert
 

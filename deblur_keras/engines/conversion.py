@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deblur_keras import models, portable
+from deblur_keras import kernels, models, portable
 from deblur_keras.generators.calls import model_calls
 
 INSTALL = 'pip install "onnx>=1.18,<2"'
@@ -182,7 +182,7 @@ def _in_8_bits(value):
     """Returns a kernel as whole numbers of 8 bits, and their steps, if that loses nothing."""
     if value.dtype != np.float32 or value.ndim != 4 or value.size < _WORTH_HALVING:
         return None
-    step = models.levels(value, axis=0)  # Keras's last axis, of transposed kernels too
+    step = kernels.levels(value, axis=0)  # Keras's last axis, of transposed kernels too
     whole = value / step
     return (whole.astype(np.int8), step) if (whole == np.round(whole)).all() else None
 

@@ -96,7 +96,7 @@ def find(recipe, sources):
             "Nothing to train on: give --data (a folder of blurred and sharp pairs), --photographs "
             "(a folder of sharp photographs, blurred at random), or both."
         )
-    pairs = _training_pairs(sources)
+    pairs = training_pairs(sources)
     sharp, blurred = _photographs(sources.photographs), _photographs(sources.blurred)
     if unpaired:
         # Of pairs, each side is a set by itself, with an order and crops of its own.
@@ -109,10 +109,21 @@ def find(recipe, sources):
                 "--photographs (two folders that need not belong together), or --data (pairs, each "
                 f"side shuffled by itself). Received no {' and no '.join(missing)} ones."
             )
-    return Found(pairs, sharp, blurred, _validation_pairs(sources))
+    return Found(pairs, sharp, blurred, validation_pairs(sources))
 
 
-def _training_pairs(sources):
+def training_pairs(sources):
+    """Finds the pairs to train on: those of the split ``train`` where there is one.
+
+    Args:
+        sources: `Sources`.
+
+    Returns:
+        List of `datasets.Pair`, empty if there is no ``data``.
+
+    Raises:
+        DatasetError: If there are none in it, or its splits are others.
+    """
     if not sources.data:
         return []
     split = sources.split
@@ -121,7 +132,18 @@ def _training_pairs(sources):
     return datasets.pairs(sources.data, split=split, blur=sources.blur)
 
 
-def _validation_pairs(sources):
+def validation_pairs(sources):
+    """Finds the pairs to choose weights by: of splits one that is not trained on.
+
+    Args:
+        sources: `Sources`.
+
+    Returns:
+        List of `datasets.Pair`, empty if there are none apart from those to train on.
+
+    Raises:
+        DatasetError: If there are none in ``validation``.
+    """
     source = sources.validation or sources.data
     if not source:
         return []

@@ -26,8 +26,9 @@ def random_trajectories(count, iterations=2000, max_length=60.0, intensity=None,
         count: number of trajectories.
         iterations: points of each trajectory, at least 2; also the time resolution of `psfs`.
         max_length: length of each path in pixels, a number or one per trajectory.
-        intensity: how strong the disturbances are, in [0, 1]: 0 is a straight line, 0.01 a few
-            bends, above 0.1 a knot; a number or one per trajectory. None draws each from U(0, 0.1).
+        intensity: how strong the disturbances are, in [0, 1]: 0 is a straight line, 0.0005
+            has a bend, 0.003 to 0.01 are knots, a third to a quarter as wide as they are long, 0.1
+            little more than a dot; a number or one per trajectory. None draws each from U(0, 0.1).
         seed: anything that `numpy.random.default_rng` takes, a `Generator` included.
 
     Returns:
@@ -72,7 +73,8 @@ def psfs(trajectories, exposure=1.0, size=64, centering="centroid", normalize=Tr
         trajectories: complex array, (count, iterations), or (iterations,) for a single one, pixels.
         exposure: in (0, 1]; a number, or (count,) one per trajectory, or two-dimensional
             (1, E) or (count, E) for E exposures of each trajectory.
-        size: height and width of the kernels in pixels. The length of the path + 4 always fits.
+        size: height and width of the kernels in pixels. 1 + 2 |late| times the length of the path,
+            + 4, always fits.
         centering: "centroid" puts each kernel's centroid exactly on pixel (size // 2, size // 2),
             so that a blurred photograph does not move against the sharp one. "bounding-box" puts
             the whole path's bounding box in the middle, to whole pixels, as the authors' code
@@ -118,8 +120,15 @@ def psfs(trajectories, exposure=1.0, size=64, centering="centroid", normalize=Tr
         raise ValueError(f'centering must be "centroid" or "bounding-box", got {centering!r}')
     if size < 2:
         raise ValueError(f"size must be at least 2 pixels, got {size}")
-    if not (np.abs(late) <= 0.5).all() or (centering != "centroid" and np.any(late)):
-        raise ValueError(f'late must be in [-0.5, 0.5], and needs centering="centroid"; got {late}')
+    late = np.asarray(late)
+    if (
+        late.dtype.kind not in "fiu"
+        or not (np.abs(late) <= 0.5).all()
+        or (centering != "centroid" and late.any())
+    ):
+        raise ValueError(
+            f'late must be in [-0.5, 0.5], and needs centering="centroid"; got {late!r}'
+        )
     single = paths.ndim == 1
     paths = np.atleast_2d(paths)
     count, iterations = paths.shape
@@ -198,6 +207,8 @@ def draw_script(count, generator, intensity=None, exposure=None):
         >>> draw_script(2, np.random.default_rng(0), intensity=0.0, exposure=1.0)
         (0.0, 1.0)
     """
+    if not isinstance(count, int | np.integer) or count < 1:
+        raise ValueError(f"count must be a whole number of kernels, at least 1; got {count!r}")
     if intensity is None:
         intensity = generator.choice(SCRIPT_INTENSITIES, count)
     if exposure is None:

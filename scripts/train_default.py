@@ -4,13 +4,17 @@
 
 A content loss alone, on many kinds of blur in one stream: sharp photographs under random camera
 shake of all lengths, with and without things that move by themselves, averaged frames of a
-high-speed video, ready-made pairs, and photographs that are sharp already. It computes in
+high-speed video, ready-made pairs, and photographs that are hardly blurred. It computes in
 bfloat16 and keeps the average of the weights. Run it once more to go on where it was stopped. The
 model card `deblur_keras/weights/default.md` says which photographs, how many steps and which seed.
+The run folder takes about 13 MB for each photograph of a megapixel: it is kept there decoded, in
+`cache/`, which may be deleted afterwards.
 """
 
 import contextlib
 import functools
+import json
+import math
 import sys
 from pathlib import Path
 
@@ -94,7 +98,7 @@ def streams(photographs, frames, pairs, crop, seed, cache):
             averaged(0.05, 11, window=(21, 45)),
         ]
     if pairs:
-        share = 0.05 if frames else 0.43
+        share = 0.05 if frames else 0.34
         kinds.append(kind(share, 9, datasets.paired, pairs, scale=(1.1, 1.5, 2.0)))
     return kinds
 
@@ -132,7 +136,38 @@ def stopping():
     try:
         yield
     except KeyboardInterrupt:
-        sys.exit("Stopped. Run it once more to go on.")
+        click.echo("Stopped. Run it once more to go on.", err=True)
+        sys.exit(130)  # as shells report an interrupt
+
+
+def check(steps, learning_rate, crop, multiple):
+    """Raises a ValueError for what would train nothing, or not the network."""
+    if steps < EPOCH or steps % EPOCH:
+        raise ValueError(f"--steps must be a multiple of {EPOCH}, at least {EPOCH}; got {steps}")
+    if not 0 < learning_rate < math.inf:
+        raise ValueError(f"--learning-rate must be a number above 0; got {learning_rate}")
+    if crop % multiple:
+        raise ValueError(f"--crop must be a multiple of {multiple}; got {crop}")
+
+
+def remember(path, options):
+    """Keeps a run's options in a file, and tells what has changed since it was begun or went on."""
+    options = json.loads(json.dumps(options, default=str))
+    before = json.loads(path.read_text()) if path.is_file() else options
+    for name, value in options.items():
+        if before.get(name) != value:
+            click.echo(f"--{name.replace('_', '-')} was {before.get(name)}, and is {value} now.")
+    path.write_text(json.dumps(options, indent=1))
+
+
+def tell(history):
+    """Says what the last updates gained over their blurred crops; a loss is warned of."""
+    if not history.get("psnr"):
+        return
+    gain = history["psnr"][-1] - history["blurred_psnr"][-1]
+    click.echo(f"Gain over the blurred crops of the last {EPOCH} updates: {gain:+.2f} dB.")
+    if gain <= 0:
+        click.echo("Warning: it makes photographs worse. Train it longer.", err=True)
 
 
 @click.command()
@@ -140,39 +175,47 @@ def stopping():
               help="Folder of sharp photographs, blurred afresh on each visit.")  # fmt: skip
 @click.option("--frames", type=click.Path(exists=True),
               help="Folder of consecutive frames of a video of 240 frames a second.")  # fmt: skip
-@click.option("--pairs", help="Folder of blurred and sharp pairs, or a dataset such as gopro.")
-@click.option("--validation", help="The same, to score every epoch.")
+@click.option("--pairs", help="Folder of blurred and sharp pairs, or a dataset such as gopro, of "
+              "which the split train is taken.")  # fmt: skip
+@click.option("--validation", help="The same, to score every epoch; of splits not train.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Run folder.")
 @click.option(
     "--start",
-    type=click.Path(exists=True),
-    help="Begin with this generator's weights; blocks that it lacks begin as identity.",
+    help="Begin with the weights of this .keras file, or of a name that ships, such as default; "
+    "blocks that it lacks begin as identity.",
 )
-@click.option("--steps", default=60000, show_default=True, help="Updates.")
-@click.option("--decay", default=15000, show_default=True,
-              help="Updates, the last ones, in which the learning rate falls to 0.")  # fmt: skip
+@click.option("--steps", default=60000, show_default=True, help="Updates, a multiple of 500.")
+@click.option("--decay", default=15000, show_default=True, type=click.IntRange(min=0),
+              help="Updates, the last ones (or all, if these are fewer), in which the learning "
+              "rate falls to 0.")  # fmt: skip
 @click.option("--learning-rate", default=2.4e-3, show_default=True,
               help="Highest; Adam, for what is no kernel, has a third of it.")  # fmt: skip
-@click.option("--crop", default=256, show_default=True, help="Side of the crops in pixels.")
-@click.option("--batch", default=4, show_default=True, help="Crops an update.")
-@click.option("--seed", default=1, show_default=True, help="Seed of weights and data.")
+@click.option("--crop", default=256, show_default=True, type=click.IntRange(min=16),
+              help="Side of the crops in pixels, a multiple of 16.")  # fmt: skip
+@click.option("--batch", default=4, show_default=True, type=click.IntRange(min=1),
+              help="Crops an update.")  # fmt: skip
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0),
+              help="Seed of weights and data.")  # fmt: skip
 def main(photographs, frames, pairs, validation, output, start, steps, decay, learning_rate, crop,
          batch, seed):  # fmt: skip
     """Trains the default generator with a PSNR loss and averaged weights."""
     import keras
 
-    from deblur_keras import DeblurGAN, critics, datasets, generators, images, losses, models
+    from deblur_keras import DeblurGAN, critics, datasets, feeds, generators, images, losses, models
     from deblur_keras.trainers import HistoryFile, LinearDecay, StopOnDivergence, TrainingState
     from deblur_keras.trainers.precision import networks_in
 
     for folder in filter(None, [*photographs, frames]):
         if not list(images.find(folder)):
             raise ValueError(f"{folder}: expected photographs, found none")
+    pairs = feeds.training_pairs(feeds.Sources(data=pairs))
+    scored = feeds.validation_pairs(feeds.Sources(validation=validation))
     keras.utils.set_random_seed(seed)
     with networks_in("mixed_bfloat16"):
         generator = generators.quarter_generator(name="default")
+    check(steps, learning_rate, crop, generators.size_multiple(generator))
     if start:
-        generators.begin_with(generator, models.load(start))
+        generators.begin_with(generator, models.load(models.locate(start)))
     trainer = DeblurGAN(generator, critics.patch_critic(filters=4))  # the critic is never asked
     trainer.compile(
         optimizer(learning_rate),
@@ -186,21 +229,22 @@ def main(photographs, frames, pairs, validation, output, start, steps, decay, le
     output.mkdir(parents=True, exist_ok=True)
     state = TrainingState(trainer, output / "state")
     if state.restore():
-        click.echo(f"Continuing: {state.place()}.")
+        click.echo(
+            f"Continuing: {state.place()}." + " --start was for its beginning." * bool(start)
+        )
+    remember(output / "options.json", click.get_current_context().params)
     cache = output / "cache"  # one for all kinds
     kinds = streams(list(photographs), frames, pairs, crop, seed, cache)
-    falling = max(decay // EPOCH, 1)
+    falling = min(max(decay // EPOCH, 1), steps // EPOCH)
     click.echo(f"{steps} updates; what they gain is told every {EPOCH}.")
     with state.interruptible(), stopping():
-        trainer.fit(
+        fitted = trainer.fit(
             feed(kinds, batch, seed, state.batches),
             steps_per_epoch=EPOCH,
             epochs=steps // EPOCH,
             initial_epoch=state.epoch,
             validation_data=(
-                datasets.paired(validation, crop=None, scale=1.0, fixed=True)
-                if validation
-                else None
+                datasets.paired(scored, crop=None, scale=1.0, fixed=True) if scored else None
             ),
             callbacks=[
                 LinearDecay(learning_rate, max(steps // EPOCH - falling, 0), falling),
@@ -211,6 +255,7 @@ def main(photographs, frames, pairs, validation, output, start, steps, decay, le
             shuffle=False,  # the streams do
             verbose="auto" if sys.stdout.isatty() else 2,
         )
+    tell(fitted.history)
     trainer.kept()["generator"].save(output / "generator.keras")
     click.echo(f"{output / 'generator.keras'}: the generator, its weights averaged")
 

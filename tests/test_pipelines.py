@@ -531,7 +531,8 @@ def test_sensor_noise_grows_with_the_light(tmp_path):
     ("wrong", "message"),
     [
         ({"rotation": -1}, "rotation must be 0 to 45"),
-        ({"grid": 0}, "grid at least 1"),
+        ({"grid": 0}, "grid a whole number"),
+        ({"grid": 1.5}, "grid a whole number"),
         ({"grid": 2, "rotation": 1}, "not both"),
         ({"highlights": 0.5}, "highlights must be a number of at least 1"),
         ({"shot_noise": (0.2, 0.1)}, "shot_noise must be"),
@@ -542,13 +543,34 @@ def test_sensor_noise_grows_with_the_light(tmp_path):
         ({"defocus": -0.1}, "defocus must be a share"),
         ({"max_length": (0, 5)}, "max_length must be"),
         ({"intensity": (0, 2)}, "intensity must be a number from 0 to 1"),
+        ({"intensity": (0, 1, 0.5)}, "intensity must be a number"),
+        ({"intensity": "script"}, "intensity must be a number"),
+        ({"intensity": (0.1, 0)}, "the lower one first"),
         ({"late": 0.6}, "late must be a number from 0 to 0.5"),
+        ({"late": []}, "late must be"),
+        ({"late": None}, "late must be"),
+        ({"objects": "x"}, "objects must be a share"),
+        ({"gamma": 0}, "gamma must be a number above 0"),
+        ({"gamma": "x"}, "gamma must be a number above 0"),
+        ({"kernel_size": 63}, "kernel_size must be .* at least 64 for paths of 60 px"),
+        ({"kernel_size": 2.5}, "kernel_size must be a whole number"),
         ({"late": 0.1, "rotation": 1}, "late must be 0 where the camera rolls"),
     ],
 )
 def test_camera_options_out_of_range(tmp_path, wrong, message):
     with pytest.raises(ValueError, match=message):
         datasets.synthetic(tmp_path, **wrong)
+
+
+@pytest.mark.parametrize("late", [0.0, 0.0625, 0.5])
+@pytest.mark.parametrize("length", [20.0, 60.0, 120.0])
+def test_kernels_are_chosen_so_that_the_straightest_path_fits(length, late):
+    side = shots.kernel_side(None, (6.0, length), late)
+    kernels = blur.random_psfs(64, 0, side, length, intensity=0.0, exposure=1.0, late=late)
+    assert kernels.shape == (64, side, side)
+    tightest = shots.kernel_side(int(np.ceil((1 + 2 * late) * length)) + 4, length, late)
+    blur.random_psfs(64, 0, tightest, length, intensity=0.0, exposure=1.0, late=late)
+    assert shots.kernel_side(None, 60.0, 0.0) == 64  # streams made before are as they were
 
 
 # Averaged frames

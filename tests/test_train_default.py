@@ -1,5 +1,7 @@
 """The script that trains the weights that ship: what it feeds, and that it goes on."""
 
+import shutil
+
 import cv2
 import keras
 import numpy as np
@@ -37,20 +39,22 @@ def kinds(script, data, crop=32):
 
 
 def test_every_kind_gives_aligned_crops(script, data):
-    shares = 0
-    for share, make in kinds(script, data):
+    for _, make in kinds(script, data):
         blurred, sharp = next(iter(make(first_batch=0)))
         assert blurred.shape == sharp.shape == (1, 32, 32, 3)
-        shares += share
-    assert shares == pytest.approx(1)
 
 
-def test_frames_and_pairs_may_be_missing(script, data):
-    for frames, pairs in ((None, data / "pairs"), (None, None), (data / "frames", None)):
-        feed = script.feed(
-            script.streams([data / "photographs"], frames, pairs, 32, 1, True), 2, 1, 0
-        )
-        assert next(iter(feed))[0].shape == (2, 32, 32, 3)
+@pytest.mark.parametrize("frames", ["frames", None])
+@pytest.mark.parametrize("pairs", ["pairs", None])
+def test_frames_and_pairs_may_be_missing(script, data, frames, pairs):
+    frames, pairs = (name and data / name for name in (frames, pairs))
+    streams = script.streams([data / "photographs"], frames, pairs, 32, 1, True)
+    shares = [share for share, _ in streams]
+    of_photographs = sum(share for share, make in streams if make.args == ([data / "photographs"],))
+    if pairs:  # where one is missing the others have its part
+        assert of_photographs == pytest.approx(0.66)
+        assert sum(shares) == pytest.approx(1)
+    assert next(iter(script.feed(streams, 2, 1, 0)))[0].shape == (2, 32, 32, 3)
 
 
 def test_batches_go_on_where_they_were_left(script, data):
@@ -75,6 +79,65 @@ def test_kernels_move_by_as_much_in_every_direction(script):
     assert strengths.min() > 0.6 and strengths.max() < 1.3  # of the iteration of Muon's authors
     assert np.vdot(matrix, gradients[0].reshape(72, 16)) < 0  # downhill
     np.testing.assert_allclose(bias.numpy(), -0.01 / 3 * np.sign(gradients[1]), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--steps", "499"], "--steps must be a multiple of 500, at least 500; got 499"),
+        (["--steps", "0"], "--steps must be"),
+        (["--crop", "40"], "--crop must be a multiple of 16; got 40"),
+        (["--learning-rate", "nan"], "--learning-rate must be a number above 0"),
+        (["--start", "nowhere.keras"], "no such model"),
+        (["--photographs", "{data}/empty"], "expected photographs, found none"),
+        (["--pairs", "{data}/photographs"], "blur"),
+    ],
+)
+def test_what_would_train_nothing_is_refused_before_anything_is_written(
+    script, data, tmp_path, wrong, message
+):
+    (data / "empty").mkdir(exist_ok=True)
+    wrong = [text.format(data=data) for text in wrong]
+    options = ["--photographs", str(data / "photographs"), "-o", str(tmp_path / "run"), *wrong]
+    with pytest.raises((ValueError, OSError), match=message):
+        script.main(options, standalone_mode=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_of_pairs_in_splits_those_to_train_on_are_taken(script, data, tmp_path, monkeypatch):
+    for split in ("train", "test"):
+        shutil.copytree(data / "pairs", tmp_path / "gopro" / split / "1")
+    seen = {}
+
+    class Stop(Exception):
+        pass
+
+    def streams(photographs, frames, pairs, *rest):
+        seen["training"] = pairs
+        raise Stop
+
+    monkeypatch.setattr(script, "streams", streams)
+    options = ["--photographs", str(data / "photographs"), "-o", str(tmp_path / "run")]
+    with pytest.raises(Stop):
+        script.main([*options, "--pairs", str(tmp_path / "gopro")], standalone_mode=False)
+    assert len(seen["training"]) == 3
+    assert all("train" in pair.sharp.parts for pair in seen["training"])
+
+
+def test_changed_options_and_a_loss_are_told(script, tmp_path, capsys):
+    path = tmp_path / "options.json"
+    script.remember(path, {"crop": 64, "photographs": ("a",)})
+    script.remember(path, {"crop": 64, "photographs": ("a",)})
+    assert capsys.readouterr().out == ""
+    script.remember(path, {"crop": 96, "photographs": ("a",)})
+    assert capsys.readouterr().out == "--crop was 64, and is 96 now.\n"
+    script.tell({})
+    script.tell({"psnr": [1, 25.0], "blurred_psnr": [9, 24.0]})
+    assert "+1.00 dB" in capsys.readouterr().out
+    script.tell({"psnr": [23.5], "blurred_psnr": [24.0]})
+    told = capsys.readouterr()
+    assert "-0.50 dB" in told.out
+    assert "worse" in told.err
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """What `simulated.synthetic` draws for a visit: motions of camera and things, and effects."""
 
 import functools
+import math
+import numbers
 import threading
 
 import cv2
@@ -50,10 +52,10 @@ class Motions:
         late=0.0,
         things=False,
     ):
-        if not 0 <= rotation <= 45 or grid < 1 or (rotation and grid > 1):
+        if not 0 <= rotation <= 45 or grid < 1 or grid % 1 or (rotation and grid > 1):
             raise ValueError(
-                "rotation must be 0 to 45 degrees and grid at least 1 kernel a side, not both of "
-                f"them; got rotation={rotation}, grid={grid}"
+                "rotation must be 0 to 45 degrees and grid a whole number of kernels a side, at "
+                f"least 1, not both of them; got rotation={rotation}, grid={grid}"
             )
         draw, kind = blur.random_psfs, {"size": kernel_size}
         if rotation:
@@ -66,10 +68,11 @@ class Motions:
         self._ranges = {}
         if intensity is not None:
             self._ranges["intensity"] = _low_high("intensity", intensity, 0, 1)
-        if np.any(late):
+        latest = _low_high("late", late, 0, 0.5)
+        if latest[1]:
             if rotation:
                 raise ValueError(f"late must be 0 where the camera rolls, got {late}")
-            self._ranges["late"] = _low_high("late", late, 0, 0.5)
+            self._ranges["late"] = latest
 
         def bank(number):
             generator = np.random.default_rng([_THINGS if things else _KERNELS, seed, number])
@@ -91,6 +94,38 @@ class Motions:
         """Returns the kernel, grid of kernels or `Shake` of a visit."""
         with self._lock:  # so that two workers do not make the same bank
             return self._bank(number // self._size)[number % self._size]
+
+
+def kernel_side(given, max_length, late):
+    """Finds how large kernels have to be for every path that may be drawn.
+
+    Args:
+        given: Side in pixels that was asked for; None for 64, or more where paths need it.
+        max_length: As `Motions` takes it.
+        late: As `Motions` takes it.
+
+    Returns:
+        Side in pixels, an even number if none was asked for.
+
+    Raises:
+        ValueError: One is out of range, or the side too small.
+
+    Example:
+        >>> kernel_side(None, 60.0, 0.0), kernel_side(None, (6.0, 120.0), 0.0625)
+        (64, 140)
+    """
+    _, longest = _low_high("max_length", max_length, 1e-3)
+    _, latest = _low_high("late", late, 0, 0.5)
+    # A path of constant speed reaches half of its length from its centroid at the most.
+    least = math.ceil((1 + 2 * latest) * longest) + 4
+    if given is None:
+        return max(64, least + least % 2)
+    if not isinstance(given, int | np.integer) or given < least:
+        raise ValueError(
+            f"kernel_size must be a whole number of pixels, at least {least} for paths of "
+            f"{longest:g} px, or None to choose it; got {given!r}"
+        )
+    return given
 
 
 class Effects:
@@ -260,14 +295,24 @@ def grown(region, shape, motion, whole_blocks=False):
 
 def check_share(name, value):
     """Raises a ValueError unless the value is a share of the visits."""
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must be a share of the visits, 0 to 1; got {value}")
+    if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
+        raise ValueError(f"{name} must be a share of the visits, 0 to 1; got {value!r}")
+
+
+def check_gamma(gamma):
+    """Raises a ValueError unless it is an exponent between pixel values and light."""
+    if not isinstance(gamma, numbers.Real) or not 0 < gamma < np.inf:
+        raise ValueError(f"gamma must be a number above 0, 1 for none; got {gamma!r}")
 
 
 def _low_high(name, value, least, most=np.inf):
     """A number or (low, high) as two numbers, checked."""
-    low, high = (value, value) if np.isscalar(value) else value
-    if not (least <= low <= high <= most and high < np.inf):
+    ends = (value, value) if np.ndim(value) == 0 else tuple(value)
+    fits = len(ends) == 2 and all(isinstance(end, numbers.Real) for end in ends)
+    if not fits or not (least <= ends[0] <= ends[1] <= most and ends[1] < np.inf):
         upper = f"from {least} to {most}" if most < np.inf else f"of at least {least}"
-        raise ValueError(f"{name} must be a number {upper}, or (low, high) of such; got {value}")
-    return low, high
+        raise ValueError(
+            f"{name} must be a number {upper}, or (low, high) of such, the lower one first; got "
+            f"{value!r}"
+        )
+    return ends

@@ -12,6 +12,7 @@ from deblur_keras.datasets import layouts, pictures, shots, streams
 from deblur_keras.frames import natural_key
 
 _CALM = (0.5, 3.0)  # length in pixels of the path of a camera that hardly moves
+_CALM_SIDE = 10  # of a kernel that holds it, however late the sharp side is
 
 
 def synthetic(
@@ -24,7 +25,7 @@ def synthetic(
     gamma=2.2,
     noise=0.0,
     max_length=60.0,
-    kernel_size=64,
+    kernel_size=None,
     shuffle=True,
     repeat=False,
     *,
@@ -68,7 +69,8 @@ def synthetic(
             ``(low, high)`` to draw one uniformly each visit.
         max_length: Length of the whole trajectory in pixels, or ``(low, high)`` to draw one each
             visit, as often between 5 and 10 as between 10 and 20.
-        kernel_size: Side of the kernels in pixels.
+        kernel_size: Side of the kernels in pixels; None for 64, or as many as the longest path
+            needs.
         shuffle: As in `paired`.
         repeat: As in `paired`.
         cache: As in `paired`.
@@ -146,12 +148,14 @@ def synthetic(
         max_bad,
     )
     effects = shots.Effects(noise, highlights, shot_noise, read_noise, jpeg)
-    path = {"intensity": intensity, "late": late}
-    motions = shots.Motions(seed, rotation, grid, kernel_size, max_length, **path)
+    shots.check_gamma(gamma)
     shots.check_share("objects", objects)
     shots.check_share("defocus", defocus)
-    things = shots.Motions(seed, 0.0, 1, kernel_size, max_length, **path, things=True)
-    calm = shots.Motions(seed, 0.0, 1, kernel_size, _CALM, late=late)
+    path = {"intensity": intensity, "late": late}
+    side = shots.kernel_side(kernel_size, max_length, late)
+    motions = shots.Motions(seed, rotation, grid, side, max_length, **path)
+    things = shots.Motions(seed, 0.0, 1, side, max_length, **path, things=True)
+    calm = shots.Motions(seed, 0.0, 1, max(side, _CALM_SIDE), _CALM, late=late)
     files = [source.path for source in images.find(photographs)]
     sources = pictures.of_files(files, options, together=2 if objects else 1)
 
@@ -285,6 +289,7 @@ def averaged(
     if not 1 <= least <= most:
         raise ValueError(f"window must hold an odd number of frames of at least 3, got {window}")
     shots.check_share("even", even)
+    shots.check_gamma(gamma)
     videos = collections.defaultdict(list)
     for source in images.find(frames):
         videos[source.path.parent].append(source.path)

@@ -122,7 +122,7 @@ def export_onnx(model_or_path, path, overwrite=False):
     digest = "" if source.path is None else portable.sha256(source.path)
     converted = conversion.convert(source.model, source.name, digest)
     difference = conversion.check_parity(source.model, converted, source.name, _onnx_runner())
-    return images.write_bytes(path, converted.SerializeToString()), difference
+    return images.write_bytes(path, portable.seal(converted.SerializeToString())), difference
 
 
 def _onnx_runner():

@@ -12,13 +12,11 @@ import zipfile
 
 import numpy as np
 
-from deblur_keras import portable
+from deblur_keras import portable, wire
 
-_KEY = "kernels"  # of the metadata: JSON, {tensor: [data set in the .keras file, first, end, type]}
 _LEAST = 1024  # numbers in a kernel that is left out: a note of it takes a hundred bytes
 _GRAPH, _INITIALIZER = 7, 5  # fields of ONNX's ModelProto and GraphProto
 _DIMS, _DATA_TYPE, _NAME, _RAW_DATA = 1, 2, 8, 9  # fields of its TensorProto
-_VARINT, _BYTES = 0, 2  # wire types
 _DATA_TYPES = {"int8": 3, "float16": 10}
 
 
@@ -68,8 +66,8 @@ def leave_out(converted, keras_file):
                     left[tensor.name] = [name, *place]
         if tensor.name in left:
             converted.graph.initializer.remove(tensor)
-    converted.metadata_props.add(key=portable.PREFIX + _KEY, value=json.dumps(left))
-    return converted.SerializeToString()
+    converted.metadata_props.add(key=portable.PREFIX + portable.KERNELS, value=json.dumps(left))
+    return portable.seal(converted.SerializeToString())
 
 
 def content(path):
@@ -89,7 +87,7 @@ def content(path):
     keras_file = path.with_suffix(".keras")
     data = path.read_bytes()
     try:
-        left = json.loads(portable.read_metadata(data)[_KEY])
+        left = json.loads(portable.read_metadata(data)[portable.KERNELS])
         kernels = _kernels(keras_file)
         tensors = [
             _tensor(name, _part(kernels[kernel], *place)) for name, (kernel, *place) in left.items()
@@ -100,7 +98,9 @@ def content(path):
             "deblur_keras anew"
         ) from error
     # Of two messages one behind the other, protocol buffers make one that has the fields of both.
-    return data + _field(_GRAPH, b"".join(_field(_INITIALIZER, tensor) for tensor in tensors))
+    return data + wire.field(
+        _GRAPH, b"".join(wire.field(_INITIALIZER, tensor) for tensor in tensors)
+    )
 
 
 def _kernels(keras_file):
@@ -130,20 +130,6 @@ def _part(kernel, first, end, kind):
 
 def _tensor(name, array):
     """Writes ONNX's TensorProto."""
-    dims = b"".join(_varint(_DIMS << 3 | _VARINT) + _varint(length) for length in array.shape)
-    kind = _varint(_DATA_TYPE << 3 | _VARINT) + _varint(_DATA_TYPES[array.dtype.name])
-    return dims + kind + _field(_NAME, name.encode()) + _field(_RAW_DATA, array.tobytes())
-
-
-def _field(number, value):
-    """Writes a field of a protocol buffer: a text, bytes or a message."""
-    return _varint(number << 3 | _BYTES) + _varint(len(value)) + value
-
-
-def _varint(number):
-    """Writes a whole number as 7 bits a byte, the lowest first."""
-    written = bytearray()
-    while number > 127:
-        written.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*written, number])
+    written = b"".join(wire.field(_DIMS, length) for length in array.shape)
+    written += wire.field(_DATA_TYPE, _DATA_TYPES[array.dtype.name])
+    return written + wire.field(_NAME, name.encode()) + wire.field(_RAW_DATA, array.tobytes())

@@ -30,9 +30,9 @@ class Source:
     Attributes:
         name: Name of the file or of the model.
         path: The ``.keras`` file, or None.
-        portable: The ``.onnx`` file, or None; only given to one that is up to date.
-        obstacle: What keeps the ``.onnx`` file beside the ``.keras`` file from being used; empty
-            if nothing does.
+        portable: The ``.onnx`` or ``.graph`` file, or None; only given to one that is up to date.
+        obstacle: What keeps the file for other engines beside the ``.keras`` file from being used;
+            empty if nothing does.
         stale: Whether there is such a file all the same, which one wants to be told.
 
     Raises:
@@ -87,7 +87,7 @@ class Source:
         if not path.is_file() or portable.sha256(path) != made_from:
             raise ModelError(
                 f"{self.portable}: holds a network for the engines openvino and onnxruntime alone; "
-                f"what was asked for needs the {path.name} that it was made from beside it"
+                f"what was asked for needs the .keras file that it was made from, as {path}"
             )
         return path
 
@@ -138,11 +138,13 @@ def locate(given):
     if path.suffix not in (".keras", ".onnx"):
         if str(given) in pretrained_names():
             return pretrained_path(str(given))
+        if path.suffix == portable.GRAPH and path.is_file():
+            raise ModelError(f"{given}: holds no kernels; give the .keras file beside it")
         if path.exists():
             raise ModelError(
                 f"{given}: not a .keras file; expected a generator saved with "
-                "model.save('generator.keras'), or exported with `deblur-keras export --format "
-                "onnx`"
+                "model.save('generator.keras'), one exported with `deblur-keras export MODEL "
+                "--format onnx -o MODEL.onnx`, or a name that ships"
             )
     if not path.is_file():
         raise ModelError(
@@ -168,7 +170,12 @@ def load(path):
 
     import deblur_keras.layers  # noqa: F401 - registers the layers that the file names
 
-    if Path(path).is_file() and not zipfile.is_zipfile(path):  # for Keras it is not there at all
+    try:
+        with Path(path).open("rb") as file:
+            zipped = zipfile.is_zipfile(file)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not zipped:  # for Keras it is not there at all
         raise ModelError(
             f"{path}: no .keras file, which is a zip archive, or one that was cut short; expected "
             "a generator saved with model.save('generator.keras')"

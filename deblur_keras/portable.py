@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import deblur_keras
+from deblur_keras import wire
 
-FORMAT = 1
+FORMAT = 2
 """Version of the metadata. A file of another version is not read."""
 
 PREFIX = "deblur_keras."
@@ -20,10 +21,12 @@ PREFIX = "deblur_keras."
 GRAPH = ".graph"
 """Ends the names of files whose kernels are in the ``.keras`` file: see `deblur_keras.kernels`."""
 
+KERNELS = "kernels"
+"""Key of their metadata: JSON, {tensor: [data set in the ``.keras`` file, first, end, type]}."""
+
+_SEAL = "seal"  # key of the last entry of the metadata, the SHA-256 of all bytes before it
 _METADATA = 14  # field of ONNX's ModelProto, a list of (key, value)
 _KEY, _VALUE = 1, 2  # fields of its entries
-_LENGTH_DELIMITED = 2  # protocol buffers' wire type of texts, bytes and messages
-_FIXED = {1: 8, 5: 4}  # bytes by wire type
 
 
 class PortableError(ValueError):
@@ -75,6 +78,26 @@ def metadata(network, keras_sha256=""):
     return {PREFIX + key: str(value) for key, value in values.items()}
 
 
+def seal(data):
+    """Adds to an exported file's metadata what tells later whether it is as it was written.
+
+    Args:
+        data: The file's bytes, without a seal.
+
+    Returns:
+        The bytes to write.
+    """
+    return data + _sealed_by(data)
+
+
+def _sealed_by(data):
+    entry = (_KEY, PREFIX + _SEAL), (_VALUE, hashlib.sha256(data).hexdigest())
+    return wire.field(_METADATA, b"".join(wire.field(key, text.encode()) for key, text in entry))
+
+
+_SEAL_LENGTH = len(_sealed_by(b""))
+
+
 def describe(path):
     """Reads what an exported file says of its network.
 
@@ -85,11 +108,13 @@ def describe(path):
         `Network` and the SHA-256 of the ``.keras`` file that it was made from, maybe empty.
 
     Raises:
-        PortableError: If it is no such file, or of another version; tells what to do.
+        PortableError: If it is no such file, or of another version, or not as it was written;
+            tells what to do.
     """
     path = Path(path)
     try:
-        values = read_metadata(path.read_bytes())
+        data = path.read_bytes()
+        values = read_metadata(data)
     except OSError as error:
         raise PortableError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (IndexError, UnicodeDecodeError) as error:
@@ -97,13 +122,20 @@ def describe(path):
     if not values:
         raise PortableError(
             f"{path}: not a generator that deblur_keras exported; expected a file written by "
-            "`deblur-keras export MODEL --format onnx`"
+            "`deblur-keras export MODEL --format onnx -o MODEL.onnx`"
         )
     if values.get("format") != str(FORMAT):
         raise PortableError(
             f"{path}: has the format {values.get('format')!r} of deblur_keras "
             f"{values.get('version')}, expected {FORMAT}; export it again with this version"
         )
+    if not data.endswith(_sealed_by(data[:-_SEAL_LENGTH])):
+        raise PortableError(
+            f"{path}: was changed or damaged after it was exported, so that it may restore wrongly;"
+            " export it again"
+        )
+    if KERNELS in values and path.suffix != GRAPH:
+        raise PortableError(f"{path}: has no kernels; give the .keras file that it lay beside")
     try:
         network = Network(
             name=values["name"],
@@ -150,11 +182,19 @@ def beside(path):
     there = [one for one in (portable, path.with_suffix(GRAPH)) if one.is_file()]
     if not there:
         raise MissingError(f"{portable}: there is no such file; {make}")
-    digest = sha256(path)
+    try:
+        digest = sha256(path)
+    except OSError as error:
+        raise PortableError(f"{path}: cannot be read: {error.strerror or error}") from error
+    obstacles = []
     for one in there:
-        if describe(one)[1] == digest:
-            return one
-    raise PortableError(f"{there[0]}: was made from another {path.name}; {make} anew")
+        try:
+            if describe(one)[1] == digest:
+                return one
+            obstacles.append(f"{one}: was made from another {path.name}; {make} anew")
+        except PortableError as error:
+            obstacles.append(str(error))
+    raise PortableError(obstacles[0])
 
 
 class MissingError(PortableError):
@@ -168,52 +208,17 @@ def read_metadata(data):
         data: The file's bytes.
 
     Returns:
-        Dictionary of texts, whose keys are those of `metadata` without `PREFIX`.
+        Dictionary of texts, whose keys are those of `metadata` without `PREFIX`, and of the seal.
 
     Raises:
         IndexError: If it is no ONNX file, or cut off.
         UnicodeDecodeError: The same.
     """
     found = {}
-    for field, value in _fields(memoryview(data)):
+    for field, value in wire.fields(memoryview(data)):
         if field == _METADATA:
-            entry = dict(_fields(value))
+            entry = dict(wire.fields(value))
             key, text = (bytes(entry.get(number, b"")).decode() for number in (_KEY, _VALUE))
             if key.startswith(PREFIX):
                 found[key.removeprefix(PREFIX)] = text
     return found
-
-
-def _fields(data):
-    """Yields (number, bytes) of the length-delimited fields of a protocol buffer.
-
-    Raises:
-        IndexError: If it is none.
-    """
-    position = 0
-    while position < len(data):
-        tag, position = _varint(data, position)
-        field, kind = tag >> 3, tag & 7
-        if kind == _LENGTH_DELIMITED:
-            length, position = _varint(data, position)
-            if position + length > len(data):
-                raise IndexError("cut off")
-            yield field, data[position : position + length]
-            position += length
-        elif kind == 0:
-            _, position = _varint(data, position)
-        elif kind in _FIXED:
-            position += _FIXED[kind]
-        else:
-            raise IndexError(f"wire type {kind}")
-
-
-def _varint(data, position):
-    """Reads a whole number of 7 bits a byte, the lowest first: (number, position behind it)."""
-    number = shift = 0
-    while True:
-        byte = data[position]
-        number |= (byte & 127) << shift
-        position, shift = position + 1, shift + 7
-        if byte < 128:
-            return number, position

@@ -14,7 +14,9 @@ FLOORS = {
     **dict.fromkeys(["layers", "losses", "metrics", "images", "registration", "sheets"], 1),
     **dict.fromkeys(["memory", "scratch", "tiles", "planning", "locks", "films"], 1),
     **dict.fromkeys(["blur", "trajectories", "shakes", "camera", "averaging", "frames"], 1),
-    **dict.fromkeys(["video", "overlap", "portable", "kernels", "ensembles", "uncertainty"], 1),
+    **dict.fromkeys(
+        ["video", "overlap", "portable", "kernels", "wire", "ensembles", "uncertainty"], 1
+    ),
     **dict.fromkeys(["generators", "critics", "perceptual", "datasets", "photographs"], 2),
     **dict.fromkeys(["models", "windows"], 2),
     **dict.fromkeys(["trainers", "restorer", "tiled", "engines"], 3),
@@ -37,7 +39,13 @@ SIBLINGS = {
     *(("curves", "evaluation"), ("runs", "run_config")),
     *(("run_config", "recipes"), ("run_config", "feeds")),
     *(("restorer", "engines"), ("models", "generators"), ("uncertainty", "images")),
-    *(("planning", "memory"), ("planning", "tiles"), ("kernels", "portable")),
+    *(
+        ("planning", "memory"),
+        ("planning", "tiles"),
+        ("kernels", "portable"),
+        ("kernels", "wire"),
+        ("portable", "wire"),
+    ),
 }
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]
 

@@ -224,7 +224,9 @@ def test_what_is_only_in_onnx_restores_and_knows_its_model_where_it_lies_beside_
     restore = Restorer(path, engine="onnxruntime")
     assert restore.name == "moved"
     assert_close(restore(photo(9, 9)), Restorer(saved["compact"])(photo(9, 9)))
-    with pytest.raises(ModelError, match=r"needs the moved\.keras that it was made from beside it"):
+    with pytest.raises(
+        ModelError, match=r"needs the \.keras file that it was made from, as .*moved\.k"
+    ):
         _ = restore.model
     beside = Restorer(saved["compact"].with_suffix(".onnx"), engine="onnxruntime")
     assert isinstance(beside.model, keras.Model)

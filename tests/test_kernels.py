@@ -107,11 +107,31 @@ def test_a_note_that_leads_nowhere_is_told_and_tensorflow_restores(both, tmp_pat
     pytest.importorskip("onnxruntime")
     path = shutil.copy(both[0], tmp_path / "a.keras")
     graph = onnx.load(both[0].with_suffix(".graph"))
-    entry = next(one for one in graph.metadata_props if one.key.endswith("kernels"))
+    *entries, seal = graph.metadata_props
+    entry = next(one for one in entries if one.key.endswith("kernels"))
     assert json.loads(entry.value)
     entry.value = note
-    onnx.save(graph, tmp_path / "a.graph")
+    graph.metadata_props.remove(seal)
+    (tmp_path / "a.graph").write_bytes(portable.seal(graph.SerializeToString()))
     with caplog.at_level(logging.WARNING):
         restore = Restorer(path)
     assert restore.engine == "tensorflow"
     assert "its kernels are not found in a.keras" in caplog.text
+
+
+def test_a_graph_that_was_damaged_is_told_and_tensorflow_restores(both, tmp_path, caplog):
+    path = shutil.copy(both[0], tmp_path / "a.keras")
+    damaged = bytearray(both[0].with_suffix(".graph").read_bytes())
+    damaged[len(damaged) // 3] ^= 64
+    (tmp_path / "a.graph").write_bytes(damaged)
+    with caplog.at_level(logging.WARNING):
+        assert Restorer(path).engine == "tensorflow"
+    assert "a.graph" in caplog.text
+
+
+def test_a_graph_by_itself_is_no_model(both, tmp_path):
+    graph = both[0].with_suffix(".graph")
+    with pytest.raises(models.ModelError, match=r"holds no kernels; give the \.keras file"):
+        Restorer(graph)
+    with pytest.raises(models.ModelError, match="has no kernels"):
+        Restorer(shutil.copy(graph, tmp_path / "renamed.onnx"))

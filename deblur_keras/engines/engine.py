@@ -112,7 +112,7 @@ def failure(engine, error):
         >>> type(failure("openvino", RuntimeError("std::bad_alloc"))).__name__
         'OutOfMemoryError'
     """
-    reason = str(error).strip().split("\n")[0]
+    reason = str(error).strip().split("\n")[-1]  # OpenVINO's first lines name its source files
     words = ("bad_alloc", "allocate", "out of memory", "Available memory")
     if any(word.lower() in str(error).lower() for word in words):
         return OutOfMemoryError(f"{engine} has not enough memory: {reason}")

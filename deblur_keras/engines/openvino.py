@@ -44,7 +44,7 @@ class OpenVinoEngine(Engine):
                 )
         try:
             self._model = core.read_model(content)
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeDecodeError) as error:  # names that are no text
             raise failure(self.name, error) from error
         self._compile = core.compile_model
         self._settings = {

@@ -393,7 +393,8 @@ def _with_active_dropout(model, name, seed):
         return with_active_dropout(model, seed)
     except ValueError as error:
         raise ModelError(
-            f"model {name!r} {error}; leave restore_with_dropout and dropout samples off"
+            f"model {name!r} {error}; leave restore_with_dropout (--restore-with-dropout, "
+            "--dropout-samples) off"
         ) from error
 
 

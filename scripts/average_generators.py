@@ -1,7 +1,7 @@
 """Averages the weights of generators of one architecture, and saves the result without optimizer.
 
-The weights that ship are the mean of an early and a late point of their training, which does better
-than either; the model card `deblur_keras/weights/default.md` says which.
+The mean of what two runs made, of which one began with the other, was as good as either and a good
+start for a third; the model card `deblur_keras/weights/default.md` says where.
 """
 
 from pathlib import Path

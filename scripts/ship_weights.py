@@ -6,6 +6,10 @@ of what is there anew. A test compares both forms, and until they agree restorin
 TensorFlow. Needs `pip install "onnx>=1.18,<2"`.
 """
 
+import sys
+import tempfile
+from pathlib import Path
+
 import click
 
 from deblur_keras import images, kernels, models, portable
@@ -18,16 +22,25 @@ def main(name, generator):
     """Writes the files and prints how large they are."""
     from deblur_keras.engines import conversion
 
-    if generator:
-        models.save_small(models.load(generator), models.WEIGHTS / f"{name}.keras")
+    if generator and not name.isidentifier():
+        raise ValueError(f"expected a name of letters, digits and underscores, got {name!r}")
     for each in [name] if name else models.pretrained_names():
-        path = models.pretrained_path(each)
-        converted = conversion.convert(models.load(path), each, portable.sha256(path))
-        graph = path.with_suffix(portable.GRAPH)
-        images.write_bytes(graph, kernels.leave_out(converted, path))
-        for file in (path, graph):
-            click.echo(f"{file}: {file.stat().st_size / 1e6:.2f} MB")
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{each}.keras"
+            if generator:
+                models.save_small(models.load(generator), path)
+            else:
+                path.write_bytes(models.pretrained_path(each).read_bytes())
+            converted = conversion.convert(models.load(path), each, portable.sha256(path))
+            # Both are there before either is replaced.
+            graph = kernels.leave_out(converted, path), f"{each}{portable.GRAPH}"
+            for content, file in ((path.read_bytes(), path.name), graph):
+                images.write_bytes(models.WEIGHTS / file, content)
+                click.echo(f"{models.WEIGHTS / file}: {len(content) / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, ValueError, ImportError) as error:
+        sys.exit(f"Error: {error}")

@@ -78,7 +78,7 @@ def test_kernels_move_by_as_much_in_every_direction(script):
     strengths = np.linalg.svd(matrix, compute_uv=False) / (0.01 * 0.2 * 72**0.5)
     assert strengths.min() > 0.6 and strengths.max() < 1.3  # of the iteration of Muon's authors
     assert np.vdot(matrix, gradients[0].reshape(72, 16)) < 0  # downhill
-    np.testing.assert_allclose(bias.numpy(), -0.01 / 3 * np.sign(gradients[1]), rtol=1e-3)
+    np.testing.assert_allclose(bias.numpy(), -0.001 * np.sign(gradients[1]), rtol=1e-3)
 
 
 @pytest.mark.parametrize(

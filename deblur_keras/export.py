@@ -121,12 +121,16 @@ def export_onnx(model_or_path, path, overwrite=False):
     source = models.Source(model_or_path)
     digest = "" if source.path is None else portable.sha256(source.path)
     converted = conversion.convert(source.model, source.name, digest)
-    difference = conversion.check_parity(source.model, converted, source.name, _onnx_runner())
+    difference = conversion.check_parity(source.model, converted, source.name, onnx_runner())
     return images.write_bytes(path, portable.seal(converted.SerializeToString())), difference
 
 
-def _onnx_runner():
-    """A callable that runs an ONNX file's bytes on an array, by what is installed."""
+def onnx_runner():
+    """Makes what `conversion.check_parity` runs a network by, of what is installed.
+
+    Returns:
+        Callable that maps an ONNX file's bytes and an array to the network's result.
+    """
     try:
         import onnxruntime
     except ImportError:

@@ -129,7 +129,7 @@ def describe(path):
             f"{path}: has the format {values.get('format')!r} of deblur_keras "
             f"{values.get('version')}, expected {FORMAT}; export it again with this version"
         )
-    if not data.endswith(_sealed_by(data[:-_SEAL_LENGTH])):
+    if not data.endswith(_sealed_by(memoryview(data)[:-_SEAL_LENGTH])):
         raise PortableError(
             f"{path}: was changed or damaged after it was exported, so that it may restore wrongly;"
             " export it again"
@@ -186,15 +186,15 @@ def beside(path):
         digest = sha256(path)
     except OSError as error:
         raise PortableError(f"{path}: cannot be read: {error.strerror or error}") from error
-    obstacles = []
+    obstacle = None
     for one in there:
         try:
             if describe(one)[1] == digest:
                 return one
-            obstacles.append(f"{one}: was made from another {path.name}; {make} anew")
+            raise PortableError(f"{one}: was made from another {path.name}; {make} anew")
         except PortableError as error:
-            obstacles.append(str(error))
-    raise PortableError(obstacles[0])
+            obstacle = obstacle or error
+    raise obstacle
 
 
 class MissingError(PortableError):

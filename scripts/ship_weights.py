@@ -19,8 +19,9 @@ from deblur_keras import images, kernels, models, portable
 @click.argument("name", required=False)
 @click.argument("generator", required=False, type=click.Path(exists=True, dir_okay=False))
 def main(name, generator):
-    """Writes the files and prints how large they are."""
+    """Writes the files and prints how large they are, and how far apart."""
     from deblur_keras.engines import conversion
+    from deblur_keras.export import onnx_runner
 
     if generator and not name.isidentifier():
         raise ValueError(f"expected a name of letters, digits and underscores, got {name!r}")
@@ -31,12 +32,15 @@ def main(name, generator):
                 models.save_small(models.load(generator), path)
             else:
                 path.write_bytes(models.pretrained_path(each).read_bytes())
-            converted = conversion.convert(models.load(path), each, portable.sha256(path))
+            model = models.load(path)
+            converted = conversion.convert(model, each, portable.sha256(path))
+            difference = conversion.check_parity(model, converted, each, onnx_runner())
             # Both are there before either is replaced.
             graph = kernels.leave_out(converted, path), f"{each}{portable.GRAPH}"
             for content, file in ((path.read_bytes(), path.name), graph):
                 images.write_bytes(models.WEIGHTS / file, content)
                 click.echo(f"{models.WEIGHTS / file}: {len(content) / 1e6:.2f} MB")
+            click.echo(f"Largest difference between them: {difference:.1g} in [-1, 1]")
 
 
 if __name__ == "__main__":

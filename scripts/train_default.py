@@ -249,7 +249,7 @@ def main(photographs, frames, pairs, validation, output, start, steps, decay, le
                 datasets.paired(scored, crop=None, scale=1.0, fixed=True) if scored else None
             ),
             callbacks=[
-                LinearDecay(learning_rate, max(steps // EPOCH - falling, 0), falling),
+                LinearDecay(learning_rate, steps // EPOCH - falling, falling),
                 StopOnDivergence(),
                 HistoryFile(output / "history.csv"),
                 state,

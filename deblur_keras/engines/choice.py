@@ -53,12 +53,16 @@ def make(source, engine=AUTO, precision="float32"):
     if source.portable is None:
         return _passed_over(_tensorflow(source), source.obstacle, told=source.stale)
     missing, failed = [], []
+    try:
+        content = _content(source)
+    except portable.PortableError as error:
+        return _passed_over(_tensorflow(source), str(error), told=True)
     for name in _QUICKEST_FIRST:
         try:
-            chosen = _portable(name, _content(source), precision)
+            chosen = _portable(name, content, precision)
         except ImportError as error:
             missing.append(str(error))
-        except (EngineError, portable.PortableError) as error:
+        except EngineError as error:
             failed.append(str(error))
         else:
             return _passed_over(chosen, "; ".join([*failed, *missing]), told=bool(failed))

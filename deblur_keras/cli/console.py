@@ -113,6 +113,21 @@ def printable(text):
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def counted(number, noun, plural=None):
+    """Says how many there are of something.
+
+    Args:
+        number: How many.
+        noun: What, as of one.
+        plural: The same of several, if it is not the noun and an s.
+
+    Example:
+        >>> counted(1, "pair"), counted(2, "batch", "batches")
+        ('1 pair', '2 batches')
+    """
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def show_scores(protocol, table, summary):
     """Prints what figures depend on, the figures, and what they come to.
 

@@ -25,7 +25,7 @@ from deblur_keras.evaluation import (
     figures,
     kohler,
     protocols,
-    results,
+    scores,
     unpaired,
 )
 from deblur_keras.evaluation.journal import plain
@@ -162,7 +162,7 @@ def test_exact_images_are_counted_and_do_not_poison_the_means(tmp_path):
     assert evaluation.rows[3].gain("psnr") == 0.0
     assert "left out of the mean PSNR: 2 blurred, 2 restored" in "\n".join(evaluation.lines())
     assert "20.00 -> inf" in rendered(evaluation.table())
-    rows = [results.to_row(row) for row in evaluation.rows]
+    rows = [scores.to_row(row) for row in evaluation.rows]
     assert plain(rows[1]["psnr_restored"]) == "inf"
     report = evaluation.write_summary(tmp_path)
     json.loads(report.read_text(), parse_constant=pytest.fail)  # neither Infinity nor NaN

@@ -10,7 +10,7 @@ _NAMES = {
     "Outcome": "outcomes",
     "Protocol": "protocols",
     "Published": "protocols",
-    "Score": "results",
+    "Score": "scores",
     "compare_pairs": "comparison",
     "comparison_sheet": "plots",
     "evaluate_pairs": "benchmark",

@@ -8,7 +8,7 @@ import functools
 import hashlib
 from pathlib import Path
 
-from deblur_keras.evaluation import protocols, results, sets
+from deblur_keras.evaluation import protocols, results, scores, sets
 from deblur_keras.restorer import pretrained_names, pretrained_path
 
 
@@ -76,15 +76,15 @@ def evaluate_pairs(
 
     def score(pair, sharp, blurred, restored):
         found = protocol.score(pair, sharp, blurred, restored)
-        sides = ({name: results.rounded(both[i]) for name, both in found.items()} for i in (0, 1))
-        return results.Score(pair.name, restored.shape[1], restored.shape[0], *sides)
+        sides = ({name: scores.rounded(both[i]) for name, both in found.items()} for i in (0, 1))
+        return scores.Score(pair.name, restored.shape[1], restored.shape[0], *sides)
 
     measurement = sets.Measurement(
         score,
         results.SCORES,
-        results.columns(protocol),
-        results.to_row,
-        functools.partial(results.from_row, protocol),
+        scores.columns(protocol),
+        scores.to_row,
+        functools.partial(scores.from_row, protocol),
         protocol.alone,
     )
     named = {"protocol": protocol.name, "figures": [figure.name for figure in protocol.figures]}

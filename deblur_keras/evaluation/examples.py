@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from deblur_keras import images
-from deblur_keras.evaluation.results import improvement
+from deblur_keras.evaluation.scores import improvement
 
 MOST = 5
 """Images to show of the best, and of the worst."""

@@ -1,4 +1,4 @@
-"""What an evaluation found: the figures of each image, their means, tables and files."""
+"""What an evaluation found: means of its figures, tables and files."""
 
 import dataclasses
 import json
@@ -7,8 +7,8 @@ import statistics
 from pathlib import Path, PurePosixPath
 
 from deblur_keras import images
-from deblur_keras.evaluation.journal import plain
 from deblur_keras.evaluation.protocols import Protocol
+from deblur_keras.evaluation.scores import improvement
 from deblur_keras.evaluation.sets import TABLES
 from deblur_keras.evaluation.tables import score_table
 
@@ -17,46 +17,6 @@ SCORES, SUMMARY = TABLES[0], "summary.json"
 
 _MOST_ROWS = 40  # above which `Evaluation.table` has a line per scene, not per image
 _SHOWN = 2  # figures in the table, which has to fit 80 columns
-
-
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """Holds the figures of one image.
-
-    Attributes:
-        name: Name of the pair.
-        width: Width as scored, in pixels.
-        height: Height as scored, in pixels.
-        blurred: Dictionary from the names of the figures to the values of the blurred input. PSNR
-            is infinite where it equals the sharp image, SSIM NaN for one below 11x11 pixels.
-        restored: The same of the restored image.
-        seconds: Time that restoring took with nothing else at work; None where there was.
-    """
-
-    name: str
-    width: int
-    height: int
-    blurred: dict
-    restored: dict
-    seconds: float | None = None
-
-    def gain(self, figure):
-        """Tells by how much restoring changed a figure; 0 where both are infinite.
-
-        Args:
-            figure: Its name.
-
-        Example:
-            >>> Score("a", 8, 8, {"psnr": 20.0}, {"psnr": 23.0}).gain("psnr")
-            3.0
-        """
-        before, after = self.blurred[figure], self.restored[figure]
-        return 0.0 if before == after else after - before  # inf - inf would be NaN
-
-    @property
-    def timed(self):
-        """Whether there are seconds."""
-        return self.seconds is not None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -301,62 +261,6 @@ class Evaluation:
         path = Path(directory) / SUMMARY
         images.write_bytes(path, (text + "\n").encode())
         return path
-
-
-def improvement(score, figure):
-    """Tells by how much restoring made an image better, whichever way the figure points.
-
-    Args:
-        score: A `Score`.
-        figure: A `Figure` that it has.
-
-    Returns:
-        A float, positive for the better; infinite where one side equals the sharp image, NaN where
-        the figure is not defined.
-    """
-    return score.gain(figure.name) * (1 if figure.higher_is_better else -1)
-
-
-def columns(protocol):
-    """Names the columns of ``scores.csv``.
-
-    Args:
-        protocol: A `Protocol`.
-
-    Returns:
-        Tuple of names: for each figure ``<name>_blurred``, ``<name>_restored``, ``<name>_gain``.
-    """
-    figures = [
-        f"{figure.name}_{what}"
-        for figure in protocol.figures
-        for what in ("blurred", "restored", "gain")
-    ]
-    return ("name", "width", "height", *figures, "seconds")
-
-
-def to_row(score):
-    """Turns a `Score` into a row of ``scores.csv``, a dictionary."""
-    row = {"name": score.name, "width": score.width, "height": score.height}
-    for name in score.blurred:
-        row[f"{name}_blurred"] = score.blurred[name]
-        row[f"{name}_restored"] = score.restored[name]
-        row[f"{name}_gain"] = score.gain(name)
-    return {**row, "seconds": score.seconds}
-
-
-def from_row(protocol, row):
-    """Turns a row of ``scores.csv`` back into a `Score`."""
-    blurred, restored = (
-        {figure.name: float(row[f"{figure.name}_{side}"]) for figure in protocol.figures}
-        for side in ("blurred", "restored")
-    )
-    seconds = float(row["seconds"]) if row["seconds"] else None
-    return Score(row["name"], int(row["width"]), int(row["height"]), blurred, restored, seconds)
-
-
-def rounded(value):
-    """Rounds a value to what the table holds, so that a continued run has the very same numbers."""
-    return float(plain(float(value)))
 
 
 def _measured(rows, figure):

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from deblur_keras.evaluation.drawing import plot, save
-from deblur_keras.evaluation.results import improvement
+from deblur_keras.evaluation.scores import improvement
 
 _SIZE, _DPI = (7, 5.6), 120  # 840 px wide, with text that is legible at 400
 _TEXT, _SMALL_TEXT = 14, 13  # points

@@ -34,8 +34,8 @@ def train(config, directory, verbose="auto", resume=False, callbacks=()):
     """Trains a generator as configured and keeps everything in a run folder.
 
     A run that was stopped, at whatever moment, goes on from its last checkpoint and comes to the
-    same weights as one that was not. Ctrl-C and SIGTERM wait for the running update; see
-    `trainers.TrainingState`.
+    same weights as one that was not. Ctrl-C, SIGTERM and SIGHUP wait for the running update;
+    see `trainers.TrainingState`.
 
     The folder gets ``README.md``, which says what is what and how to go on, ``config.json``,
     ``history.csv`` and ``curves.png``, ``tensorboard/``, ``samples/`` and ``samples.gif``,

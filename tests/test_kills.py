@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 import keras
 import numpy as np
 import pytest
+from terminals import run_on_terminal
 
 from deblur_keras import images, layers  # noqa: F401 - the layers of saved networks
 from deblur_keras.trainers import checkpoints
@@ -105,6 +107,25 @@ def test_a_process_that_is_stopped_goes_on_in_another(recipe, small, pairs, tmp_
     assert "SIGTERM: stopping" in stopped.output and "Saved: epoch " in stopped.output
     again = Run("--resume", "-o", run)
     assert again.end() == 0, again.output
+    same_runs(run, whole)
+
+
+@pytest.mark.slow
+def test_a_run_whose_terminal_goes_away_is_saved(pairs, tmp_path):
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    start = ["deblurgan", "--data", pairs, *SMALL, "--epochs", 3, "--sample-every", 30]
+    start += ["--steps-per-epoch", 100]
+    assert Run(*start, "-o", whole).end() == 0
+    code = "from deblur_keras.cli import main; main()"
+    process, terminal = run_on_terminal(code, "train", *start, "-o", run)
+    while reached(run) < 30 and process.poll() is None:
+        if select.select([terminal], [], [], 0.01)[0]:
+            os.read(terminal, 4096)  # else the process waits until there is room
+    os.close(terminal)
+    assert process.wait() == 130
+    again = Run("--resume", "-o", run)
+    assert again.end() == 0, again.output
+    assert "Continuing: epoch " in again.output
     same_runs(run, whole)
 
 

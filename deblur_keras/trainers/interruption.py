@@ -1,22 +1,26 @@
-"""Ctrl-C and SIGTERM as a request to stop at the end of the running update, answered at once."""
+"""Ctrl-C, SIGTERM and SIGHUP as requests to stop when the running update has ended."""
 
 import logging
+import os
 import signal
 import socket
 import sys
 import threading
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_HANGUP = getattr(signal, "SIGHUP", None)  # not on Windows
+_SIGNALS = tuple(filter(None, (signal.SIGINT, signal.SIGTERM, _HANGUP)))
 
 _logger = logging.getLogger(__name__)
 
 
 class Interruption:
-    """Notes Ctrl-C and SIGTERM while its block runs, so that nothing is cut in two.
+    """Notes Ctrl-C, SIGTERM and SIGHUP while its block runs, so that nothing is cut in two.
 
-    A line in the log answers at once, even while TensorFlow is busy. The second signal raises
-    KeyboardInterrupt wherever the program is. Outside of the main thread, where Python knows no
-    signals, it does nothing; nor does it with a signal that is ignored, as under ``nohup``.
+    A line in the log answers at once, even while TensorFlow is busy. The second Ctrl-C or SIGTERM
+    raises KeyboardInterrupt wherever the program is. SIGHUP is not counted: a terminal that goes
+    away, as when a connection breaks, may send several; what would be written to it is dropped from
+    then on. Outside of the main thread, where Python knows no signals, it does nothing; nor does it
+    with a signal that is ignored, as under ``nohup``.
 
     Example:
         >>> with Interruption() as interruption:
@@ -25,8 +29,9 @@ class Interruption:
     """
 
     def __init__(self):
-        self.requested = False
+        self.requested = self._asked = False
         self._before = {}
+        self._terminals = []
 
     def __enter__(self):
         """Begins to note."""
@@ -36,6 +41,7 @@ class Interruption:
         self._before = {number: signal.signal(number, self._note) for number in wanted}
         if not wanted:
             return self
+        self._terminals = [number for number in (1, 2) if os.isatty(number)]
         # Python runs `_note` in between its own instructions, after an update that may take a
         # minute. The byte that it writes here comes at once, and another thread is free to read it.
         self._receiver, self._sender = socket.socketpair()
@@ -47,7 +53,7 @@ class Interruption:
 
     def __exit__(self, *_):
         """Leaves signals to those who had them before."""
-        self.requested = False
+        self.requested = self._asked = False
         if not self._before:
             return
         signal.set_wakeup_fd(self._other)
@@ -59,18 +65,31 @@ class Interruption:
         self._receiver.close()
 
     def _note(self, number, frame):
-        if self.requested:
+        if number == _HANGUP:
+            self._leave_terminal()
+        elif self._asked:
             raise KeyboardInterrupt
+        else:
+            self._asked = True
         self.requested = True
+
+    def _leave_terminal(self):
+        """Keeps the next line of progress from failing, before anything is saved."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for number in self._terminals:
+            os.dup2(nowhere, number)
+        os.close(nowhere)
 
     def _answer(self):
         answered = False
         while received := self._receiver.recv(1):
             if received[0] in _SIGNALS and not answered:
                 answered = True
+                if received[0] == _HANGUP:
+                    self._leave_terminal()
                 if sys.stderr.isatty():
                     print(file=sys.stderr)  # behind ^C, which the terminal shows
-                name = "Ctrl-C" if received[0] == signal.SIGINT else "SIGTERM"
+                name = signal.Signals(received[0]).name.replace("SIGINT", "Ctrl-C")
                 _logger.warning(
                     "%s: stopping when the running update has ended, and saving. Once more stops "
                     "at once, without saving.",

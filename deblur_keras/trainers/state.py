@@ -249,7 +249,7 @@ class TrainingState(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def interruptible(self):
-        """Makes Ctrl-C and SIGTERM wait for the running update, and then save and stop.
+        """Makes Ctrl-C, SIGTERM and SIGHUP wait for the running update, and then save and stop.
 
         Yields:
             None. ``fit`` ends with a KeyboardInterrupt when all is saved. The second Ctrl-C stops

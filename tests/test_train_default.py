@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from loading import load
 
-from deblur_keras import images
+from deblur_keras import generators, images, models
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +155,25 @@ def test_a_run_goes_on_and_ends_with_a_generator(script, data, tmp_path, monkeyp
     assert {layer.compute_dtype for layer in generator.layers} == {"float32"}
     rows = (tmp_path / "run" / "history.csv").read_text().splitlines()
     assert len(rows) == 3  # a header and an epoch of either run
+
+
+def test_the_mean_of_generators_counts_missing_blocks_as_identity(tmp_path):
+    small, deep = (generators.quarter_generator((8, 16), (1, count)) for count in (1, 2))
+    for number, generator in enumerate((small, deep)):
+        for weight in generator.weights:
+            weight.assign(np.random.default_rng(number).normal(0, 0.3, weight.shape))
+        generator.save(tmp_path / f"{number}.keras")
+    files = [str(tmp_path / f"{number}.keras") for number in range(2)]
+    command, result = load("scripts/average_generators.py").main, tmp_path / "mean.keras"
+    called = CliRunner().invoke(command, [*files, "-o", str(result)])
+    assert called.exit_code == 0, called.output
+    mean = models.load(result)
+    for layer in mean.layers:
+        theirs = deep.get_layer(layer.name).get_weights()
+        if layer.name in {each.name for each in small.layers}:
+            others = small.get_layer(layer.name).get_weights()
+        else:
+            others = [0 * w for w in theirs] if layer.name.endswith("_scale") else theirs
+        for weight, one, other in zip(layer.get_weights(), theirs, others, strict=True):
+            np.testing.assert_allclose(weight, (one + other) / 2, atol=1e-7)
+    assert any(layer.name == "encoder2_2_scale" for layer in mean.layers)

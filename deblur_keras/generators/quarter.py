@@ -7,7 +7,7 @@ from deblur_keras.generators.ushape import u_shape
 from deblur_keras.layers import ChannelScale, SimpleGate
 
 
-def quarter_generator(widths=(40, 64, 96), blocks=(2, 5, 6), name="quarter_generator"):
+def quarter_generator(widths=(40, 64, 96), blocks=(2, 6, 7), name="quarter_generator"):
     """Builds a U-shaped generator of gated 3x3 convolutions, at a quarter of the resolution.
 
     None of the papers describes it: it is this library's own, and with the defaults the network of
@@ -33,7 +33,7 @@ def quarter_generator(widths=(40, 64, 96), blocks=(2, 5, 6), name="quarter_gener
 
     Example:
         >>> quarter_generator().count_params()
-        2856755
+        3327667
 
     Reference:
         The gate is NAFNet's (Chen et al., "Simple Baselines for Image Restoration", equation 4);

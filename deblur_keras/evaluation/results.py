@@ -55,7 +55,7 @@ class Evaluation:
             them are None.
 
         Example:
-            >>> from deblur_keras.evaluation import protocols
+            >>> from deblur_keras.evaluation import Score, protocols
             >>> row = Score("a", 8, 8, {"ssim": 0.5, "mse": 650.0}, {"ssim": 0.75, "mse": 326.0})
             >>> found = Evaluation(protocols.find("paper-000"), [row], {}, {}).summary()
             >>> found["ssim"]["gain"], found["mse"]["restored"], found["improved"]
@@ -103,7 +103,7 @@ class Evaluation:
             Dictionary from scenes, in order, to lists of `Score`; ``"all"`` for names without one.
 
         Example:
-            >>> from deblur_keras.evaluation import protocols
+            >>> from deblur_keras.evaluation import Score, protocols
             >>> rows = [Score(name, 8, 8, {}, {}) for name in ("a/1", "b/1", "a/2", "c")]
             >>> found = Evaluation(protocols.find("gopro"), rows, {}, {}).scenes()
             >>> {scene: len(rows) for scene, rows in found.items()}

@@ -21,12 +21,19 @@ def main(files, output):
 
     from deblur_keras import generators, images, models
 
+    if len(files) < 2:
+        raise ValueError("expected two or more files to average, got one")
+    if output.suffix != ".keras" or output.exists():
+        raise ValueError(f"-o must name a new file that ends in .keras; got {output}")
     averaged = max(map(models.load, files), key=lambda generator: generator.count_params())
     deepest = averaged.get_weights()
     total = [0.0 * weight for weight in deepest]
     for file in files:
         averaged.set_weights(deepest)
-        generators.begin_with(averaged, models.load(file))
+        try:
+            generators.begin_with(averaged, models.load(file))
+        except generators.UnfitError as error:
+            raise ValueError(f"{file} cannot be averaged with the others: {error}") from error
         total = [a + b for a, b in zip(total, averaged.get_weights(), strict=True)]
     averaged.set_weights([np.divide(weight, len(files)) for weight in total])
     with images.atomic_path(output) as temporary:

@@ -7,6 +7,7 @@ import time
 import pytest
 from terminals import run_on_terminal
 
+from deblur_keras.trainers import interruption as interruption_module
 from deblur_keras.trainers.interruption import Interruption
 
 ON_A_TERMINAL = """
@@ -42,7 +43,8 @@ def test_a_terminal_that_goes_away_stops_in_order(tmp_path):
 
 
 @pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM])
-def test_asked_twice_it_stops_at_once(name):
+def test_asked_twice_it_stops_at_once(name, monkeypatch):
+    monkeypatch.setattr(interruption_module, "_ECHO", 0.0)
     with Interruption() as interruption:
         signal.raise_signal(name)
         assert interruption.requested
@@ -51,8 +53,16 @@ def test_asked_twice_it_stops_at_once(name):
     assert not interruption.requested
 
 
+def test_a_signal_that_comes_twice_at_the_same_time_counts_once():
+    with Interruption() as interruption:
+        for _ in range(2):
+            signal.raise_signal(signal.SIGTERM)
+        assert interruption.requested
+
+
 def test_hangups_are_no_second_request(monkeypatch, caplog):
     monkeypatch.setattr(os, "isatty", lambda number: False)  # else our own terminal is left
+    monkeypatch.setattr(interruption_module, "_ECHO", 0.0)
     with Interruption() as interruption:
         for name in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
             signal.raise_signal(name)

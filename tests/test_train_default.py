@@ -177,3 +177,20 @@ def test_the_mean_of_generators_counts_missing_blocks_as_identity(tmp_path):
         for weight, one, other in zip(layer.get_weights(), theirs, others, strict=True):
             np.testing.assert_allclose(weight, (one + other) / 2, atol=1e-7)
     assert any(layer.name == "encoder2_2_scale" for layer in mean.layers)
+
+
+def test_only_generators_that_fit_are_averaged_into_a_new_file(tmp_path):
+    generators.quarter_generator((8, 16), (1, 1)).save(tmp_path / "a.keras")
+    generators.resnet_generator(4, 1).save(tmp_path / "other.keras")
+    a, other = (str(tmp_path / name) for name in ("a.keras", "other.keras"))
+    command = load("scripts/average_generators.py").main
+    for files, output, message in (
+        ([a], "mean.keras", "two or more files"),
+        ([a, a], "a.keras", "must name a new file that ends in .keras"),
+        ([a, a], "mean", "must name a new file that ends in .keras"),
+        ([a, other], "mean.keras", "cannot be averaged with the others"),
+    ):
+        called = CliRunner().invoke(command, [*files, "-o", str(tmp_path / output)])
+        assert isinstance(called.exception, ValueError)
+        assert message in str(called.exception)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.keras", "other.keras"}

@@ -6,9 +6,11 @@ import signal
 import socket
 import sys
 import threading
+import time
 
 _HANGUP = getattr(signal, "SIGHUP", None)  # not on Windows
 _SIGNALS = tuple(filter(None, (signal.SIGINT, signal.SIGTERM, _HANGUP)))
+_ECHO = 1.0  # seconds in which SIGTERM counts once: `timeout` sends it twice at the same time
 
 _logger = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ class Interruption:
     """
 
     def __init__(self):
-        self.requested = self._asked = False
+        self.requested, self._asked = False, None
         self._before = {}
         self._terminals = []
 
@@ -53,7 +55,7 @@ class Interruption:
 
     def __exit__(self, *_):
         """Leaves signals to those who had them before."""
-        self.requested = self._asked = False
+        self.requested, self._asked = False, None
         if not self._before:
             return
         signal.set_wakeup_fd(self._other)
@@ -67,10 +69,10 @@ class Interruption:
     def _note(self, number, frame):
         if number == _HANGUP:
             self._leave_terminal()
-        elif self._asked:
+        elif self._asked is None:
+            self._asked = time.monotonic()
+        elif number == signal.SIGINT or time.monotonic() > self._asked + _ECHO:
             raise KeyboardInterrupt
-        else:
-            self._asked = True
         self.requested = True
 
     def _leave_terminal(self):

@@ -18,6 +18,7 @@ from deblur_keras.trainers import (
     SaveGenerator,
     TrainingState,
     WarmUp,
+    interruption,
     paper_adam,
 )
 
@@ -283,7 +284,8 @@ def test_an_update_that_was_cut_off_is_not_saved(folder, tmp_path, caplog):
     assert again.restore() and again.batches == 2
 
 
-def test_the_second_signal_stops_at_once(folder, tmp_path, caplog):
+def test_the_second_signal_stops_at_once(folder, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(interruption, "_ECHO", 0.0)
     trainer = deblurgan()
     state = TrainingState(trainer, tmp_path)
 

@@ -21,7 +21,7 @@ def shaken(model, seed=0):
     """Gives a network weights that change pictures a lot; variances stay positive."""
     random = np.random.default_rng(seed)
     for variable in model.weights:
-        value = random.normal(0, 0.3, variable.shape)
+        value = random.normal(0, 0.25, variable.shape)
         variable.assign(np.abs(value) + 0.1 if "variance" in variable.path else value)
     return model
 

@@ -403,7 +403,7 @@ def test_layer_costs_are_those_of_layers_with_weights():
     # Called twice, each on half of the image: 40 pixels of 3 * 3 * 3 * 4.
     assert [cost.layer.name for cost in costs] == ["conv", "conv"]
     assert [cost.output_shape for cost in costs] == [(8, 5, 4)] * 2
-    assert [cost.parameters for cost in costs] == [3 * 3 * 3 * 4 + 4] * 2
+    assert [cost.parameters for cost in costs] == [3 * 3 * 3 * 4 + 4, 0]
     assert [cost.multiply_adds for cost in costs] == [40 * 108] * 2
 
 

@@ -51,7 +51,7 @@ class Graph:
 
     def __init__(self, taken=()):
         self.nodes, self.weights = [], {}
-        self._names = dict.fromkeys(taken, 1)
+        self._names, self._known = dict.fromkeys(taken, 1), {}
 
     def node(self, kind, inputs, name, **attributes):
         """Adds a node with one output.
@@ -82,9 +82,13 @@ class Graph:
             return ""
         if isinstance(given, str):
             return given
-        constant = self._unique(f"{name}_constant")
-        self.weights[constant] = np.ascontiguousarray(given)
-        return constant
+        given = np.ascontiguousarray(given)
+        # A layer that is called twice has its weights once.
+        same = given.dtype.str, given.shape, given.tobytes()
+        if same not in self._known:
+            self._known[same] = self._unique(f"{name}_constant")
+            self.weights[self._known[same]] = given
+        return self._known[same]
 
     def _unique(self, name):
         count = self._names[name] = self._names.get(name, 0) + 1

@@ -77,7 +77,7 @@ class LayerCost:
     Attributes:
         layer: The Keras layer.
         output_shape: Shape of its output, without the batch: ``(height, width, channels)``.
-        parameters: Its weights, trained or not.
+        parameters: Its weights, trained or not; 0 where an earlier call has counted them.
         multiply_adds: Multiplications, each with its addition.
     """
 
@@ -110,7 +110,7 @@ def layer_costs(model, height, width):
         [(16, 16, 16)]
     """
     model = functional(model, "layer_costs")
-    costs = []
+    costs, counted = [], set()
 
     def followed(operation):
         def run(*arguments, **options):
@@ -120,7 +120,9 @@ def layer_costs(model, height, width):
             output = operation.compute_output_spec(*arguments, **options)
             if weights := getattr(operation, "weights", None):
                 cost = _layer_cost(operation, arguments[0].shape, output.shape)
-                parameters = sum(math.prod(weight.shape) for weight in weights)
+                new = [weight for weight in weights if id(weight) not in counted]
+                counted.update(map(id, new))
+                parameters = sum(math.prod(weight.shape) for weight in new)
                 costs.append(LayerCost(operation, tuple(output.shape[1:]), parameters, cost))
             return output
 

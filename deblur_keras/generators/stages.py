@@ -213,7 +213,7 @@ class StagedGenerator:
         self.maps = _describe(network, size_multiple(model))
         cuts = {index for index, call in enumerate(network.calls) if _is_norm(call)}
         self.normalized = bool(cuts)
-        cuts.update([] if cuts else _around_the_middle(network, self.maps))
+        cuts.update([] if cuts else _around_coarse_grids(network, self.maps))
         bounds = itertools.pairwise([0, *sorted(cuts), len(network.calls)])
         self.stages = [Stage(network, pair, self.maps) for pair in bounds]
         self.kept_bytes_per_pixel = max(
@@ -294,17 +294,18 @@ def _is_norm(call):
     return isinstance(call.operation, InstanceNormalization)
 
 
-def _around_the_middle(network, maps):
+def _around_coarse_grids(network, maps):
     """Finds the calls where a network leaves the finer grids and where it returns to them.
 
     What lies between sees the furthest and takes the least memory, so that its windows are large.
     """
-    coarse = [
-        index
-        for index, call in enumerate(network.calls)
-        if min(maps[call.outputs[0]].scales) >= _COARSE
+    coarse = [min(maps[call.outputs[0]].scales) >= _COARSE for call in network.calls]
+    cuts = [
+        # The call that leaves the finer grids counts as one of theirs: it reads them.
+        index + now
+        for index, (before, now) in enumerate(itertools.pairwise(coarse), start=1)
+        if before != now
     ]
-    cuts = (coarse[0] + 1, coarse[-1] + 1) if coarse else ()
     return [cut for cut in cuts if all(maps[number].plain for number in _needed_from(network, cut))]
 
 

@@ -75,8 +75,9 @@ def streams(photographs, frames, pairs, crop, seed, cache):
     # moves past makes long and nearly straight ones, here as in a mean of 8 to 12 frames. Short
     # ones teach not to overdo it. Long windows of slow frames stand for the fast motion of other
     # videos.
-    long = {"max_length": (6.0, 120.0), "kernel_size": 128}
-    straight = {"intensity": (0.0, 0.0006), "late": (0.04, 0.0625)}
+    soft = {"scale": (*scales, 2.0)}
+    long = {"max_length": (6.0, 120.0), "kernel_size": 128, **soft}
+    straight = {"intensity": (0.0, 0.0006), "late": (0.04, 0.0625), **soft}
     straight |= {"max_length": (6.0, 80.0), "kernel_size": 96}
     kinds = [
         blurred(0.06, 0, **long, objects=0.3),
@@ -88,7 +89,7 @@ def streams(photographs, frames, pairs, crop, seed, cache):
         blurred(0.03, 15, **straight, objects=0.5, gamma=1.0),
         blurred(0.03, 3, max_length=(6.0, 40.0), rotation=1.5, gamma=1.0),
         blurred(0.19, 4),
-        blurred(0.03, 5, highlights=(1.0, 4.0), jpeg=(75, 95)),
+        blurred(0.03, 5, highlights=(1.0, 4.0), jpeg=(75, 95), noise=(0.0, 6.0)),
         blurred(0.06, 6, max_length=(0.2, 3.0), scale=(0.5, 1.0, 1.5, 2.0)),
     ]
     if frames:
@@ -193,7 +194,7 @@ def tell(history):
 @click.option("--learning-rate", default=1.2e-3, show_default=True,
               help="Highest; Adam, for what is no kernel, has a tenth of it.")  # fmt: skip
 @click.option("--crop", default=256, show_default=True, type=click.IntRange(min=16),
-              help="Side of the crops in pixels, a multiple of 16.")  # fmt: skip
+              help="Side of the crops in pixels, a multiple of 32.")  # fmt: skip
 @click.option("--batch", default=4, show_default=True, type=click.IntRange(min=1),
               help="Crops an update.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0),

@@ -63,8 +63,9 @@ def networks_page():
         "",
         "Drawn from the code by `python scripts/write_docs.py`. Convolutions and dense layers, "
         f"with their outputs for an image of {SIZE}x{SIZE}; a norm's parameters are added to its "
-        "convolution's, and equal layers in a row are one line with the figures of each. GMAC: "
-        "billions of multiplications, each with its addition.",
+        "convolution's, those of a layer that is called again count once, and equal layers in a "
+        "row are one line with the figures of each. GMAC: billions of multiplications, each with "
+        "its addition.",
         "",
         "| network | parameters | GMAC at 256x256 | GMAC at 1280x720 | sides in multiples of |",
         "|---|---|---|---|---|",

@@ -187,7 +187,7 @@ def test_unet_generator_is_the_authors_network():
 @pytest.mark.parametrize("name", GENERATORS)
 def test_restores_any_multiple_within_range(name):
     model = GENERATORS[name]()
-    for height, width in ((16, 16), (24, 40)):
+    for height, width in ((16, 16), (32, 48)):
         restored = np.asarray(model(batch(height, width)))
         assert restored.shape == (1, height, width, 3)
         assert np.abs(restored).max() <= 1.0
@@ -287,6 +287,29 @@ def test_a_deeper_generator_begins_with_what_another_has_learned(build):
     np.testing.assert_array_equal(again(image), deeper(image))
 
 
+def test_the_same_layers_see_a_reduced_image_first_and_then_get_their_correction_as_a_hint():
+    once, image = generators.quarter_generator((8, 16), (1, 1), scales=1), batch()
+    for weight in once.weights:
+        weight.assign(RNG.normal(0, 0.1, weight.shape))
+    twice = generators.quarter_generator((8, 16), (1, 1), scales=2)
+    generators.begin_with(twice, once)
+    np.testing.assert_allclose(twice(image), once(image), atol=1e-5)  # the hint weighs nothing
+
+    # Put together by hand of the first convolution and of all that is behind it.
+    hint = twice.get_layer("hint")
+    kernel = RNG.normal(0, 0.1, hint.kernel.shape).astype("float32")
+    hint.kernel.assign(kernel)
+    down, head = once.get_layer("down1"), once.get_layer("head")
+    behind = keras.Model(down.output, head.output)
+    reduced = image.reshape(-1, image.shape[1] // 2, 2, image.shape[2] // 2, 2, 3).mean((2, 4))
+    first = behind(down(reduced))
+    # A pixel of the correction is two of the image: the same kernel at twice the scale.
+    hinted = down(image) + keras.ops.conv(first, kernel, strides=2, padding="same")
+    expected = np.clip(image + behind(hinted), -1, 1)
+    np.testing.assert_allclose(twice(image), expected, atol=1e-5)
+    assert np.abs(twice(image) - once(image)).mean() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("trained", "unfit"),
     [
@@ -297,6 +320,7 @@ def test_a_deeper_generator_begins_with_what_another_has_learned(build):
         (lambda: generators.quarter_generator((8, 16), (2, 1)), "encoder1_2_expand, encoder1_2"),
         (lambda: generators.resnet_generator(4, 1), "stem_conv"),
         (lambda: generators.quarter_generator((8,), (1,)), "down2"),
+        (lambda: generators.quarter_generator((8, 16), (2, 1), scales=3), "encoder1_2_expand"),
     ],
 )
 def test_a_generator_cannot_begin_with_one_of_another_kind(trained, unfit):
@@ -333,7 +357,8 @@ def strided(*strides):
         (lambda: generators.resnet_generator(4, 1), 4),
         (lambda: generators.resnet_generator(4, 1, upsampling="resize"), 4),
         (lambda: generators.compact_generator((4, 4, 4), (1, 1, 1)), 8),
-        (lambda: generators.quarter_generator((4, 4, 4), (1, 1, 1)), 16),
+        (lambda: generators.quarter_generator((4, 4, 4), (1, 1, 1), scales=1), 16),
+        (lambda: generators.quarter_generator((4, 4, 4), (1, 1, 1), scales=3), 64),
         (lambda: generators.dense_generator(4, 4, 1), 4),
         (lambda: generators.unet_generator(4, levels=5), 32),
         (lambda: strided((2, 1), (1, 3)), 6),
@@ -390,6 +415,16 @@ def test_multiply_adds_by_hand(layer, expected):
     assert generators.multiply_adds(keras.Sequential([image, model]), 8, 10) == expected
 
 
+def test_weights_of_a_layer_that_is_called_twice_count_once_and_its_work_twice():
+    once, twice = (generators.quarter_generator((4, 8), (1, 1), scales=n) for n in (1, 2))
+    costs = generators.layer_costs(twice, 64, 64)
+    assert sum(cost.parameters for cost in costs) == twice.count_params()
+    hint = next(cost for cost in costs if cost.layer.name == "hint")
+    assert hint.multiply_adds == 16 * 16 * 8 * 8 * 3 * 4
+    work = [generators.multiply_adds(once, side, side) for side in (64, 32)]
+    assert generators.multiply_adds(twice, 64, 64) == sum(work) + hint.multiply_adds
+
+
 def test_layer_costs_are_those_of_layers_with_weights():
     class Halves(keras.layers.Layer):
         def call(self, x):
@@ -428,6 +463,8 @@ def test_wrong_arguments_are_named(arguments):
     for build in (generators.compact_generator, generators.quarter_generator):
         with pytest.raises(ValueError, match="same length"):
             build(widths=(4, 8), blocks=(1,))
+    with pytest.raises(ValueError, match="scales must be at least 1; received 0"):
+        generators.quarter_generator(scales=0)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_kernels_move_by_as_much_in_every_direction(script):
     [
         (["--steps", "499"], "--steps must be a multiple of 500, at least 500; got 499"),
         (["--steps", "0"], "--steps must be"),
-        (["--crop", "40"], "--crop must be a multiple of 16; got 40"),
+        (["--crop", "40"], "--crop must be a multiple of 32; got 40"),
         (["--learning-rate", "nan"], "--learning-rate must be a number above 0"),
         (["--start", "nowhere.keras"], "no such model"),
         (["--photographs", "{data}/empty"], "expected photographs, found none"),

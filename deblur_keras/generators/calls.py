@@ -65,6 +65,21 @@ class Calls:
     inputs: tuple
     outputs: tuple
 
+    def run(self, tensors):
+        """Makes all calls.
+
+        Args:
+            tensors: The tensors to put in the place of ``inputs``, in their order.
+
+        Returns:
+            List of tensors, in the order of ``outputs``.
+        """
+        values = dict(zip(self.inputs, tensors, strict=True))
+        for call in self.calls:
+            made = call.run([values[number] for number in call.inputs])
+            values.update(zip(call.outputs, made, strict=True))
+        return [values[number] for number in self.outputs]
+
 
 def model_calls(model):
     """Lists the calls that a network consists of, nested models entered.

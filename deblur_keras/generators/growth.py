@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 
 from deblur_keras.generators.graph import size_multiple
@@ -17,9 +18,9 @@ class UnfitError(ValueError):
 def begin_with(generator, trained):
     """Copies the weights of a trained generator into another of the same kind, or a deeper one.
 
-    Layers are told by their names. Blocks that the trained one lacks begin as identity, where a
-    `ChannelScale` ends them: its factors become 0, so that at first the deeper generator does what
-    the trained one does.
+    Layers are told by their names. What the trained one lacks begins as nothing, so that at first
+    the deeper generator does what the trained one does: blocks as identity, where a `ChannelScale`
+    ends them, of which the factors become 0, and layers whose kernels are initially 0.
 
     Args:
         generator: ``keras.Model``, whose weights are set.
@@ -39,7 +40,11 @@ def begin_with(generator, trained):
     unused = [name for name, weights in given.items() if weights and name not in wanted]
     new = [layer for name, layer in wanted.items() if name not in given]
     blocks = [layer.name.removesuffix("scale") for layer in new if isinstance(layer, ChannelScale)]
-    stray = [layer.name for layer in new if not layer.name.startswith(tuple(blocks))]
+    stray = [
+        layer.name
+        for layer in new
+        if not (layer.name.startswith(tuple(blocks)) or _begins_as_nothing(layer))
+    ]
     different = [
         f"{name} ({_shapes(given[name])} instead of {_shapes(layer.get_weights())})"
         for name, layer in wanted.items()
@@ -58,7 +63,7 @@ def begin_with(generator, trained):
     for name, layer in wanted.items():
         if name in given:
             layer.set_weights(given[name])
-        elif isinstance(layer, ChannelScale):
+        elif _begins_as_nothing(layer):
             layer.set_weights([0 * weight for weight in layer.get_weights()])
     side = math.lcm(32, size_multiple(generator))
     noise = np.random.default_rng(0).uniform(-1, 1, (1, side, side, 3)).astype(np.float32)
@@ -70,6 +75,11 @@ def begin_with(generator, trained):
             "are the same, but with them it makes other images. Expected one with the same options "
             "(skip, norm, ...)."
         )
+
+
+def _begins_as_nothing(layer):
+    initial = getattr(layer, "kernel_initializer", None)
+    return isinstance(layer, ChannelScale) or isinstance(initial, keras.initializers.Zeros)
 
 
 def _shapes(weights):

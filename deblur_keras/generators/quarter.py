@@ -7,7 +7,7 @@ from deblur_keras.generators.ushape import u_shape
 from deblur_keras.layers import ChannelScale, SimpleGate
 
 
-def quarter_generator(widths=(40, 64, 96), blocks=(2, 6, 7), name="quarter_generator"):
+def quarter_generator(widths=(40, 64, 96), blocks=(2, 6, 7), scales=2, name="quarter_generator"):
     """Builds a U-shaped generator of gated 3x3 convolutions, at a quarter of the resolution.
 
     None of the papers describes it: it is this library's own, and with the defaults the network of
@@ -15,32 +15,40 @@ def quarter_generator(widths=(40, 64, 96), blocks=(2, 6, 7), name="quarter_gener
     done where these are few: at 1/4, 1/8 and 1/16 of the resolution. Its convolutions are plain
     ones, which in bfloat16 train several times quicker on a processor than depthwise ones of the
     same cost in multiplications. It has no normalization, so tiles agree with the whole image; a
-    tanh in the gates keeps its activations within bounds instead. Its output is added to the input
-    as DeblurGAN's is.
+    tanh in the gates keeps its activations within bounds instead. The same layers see the image at
+    half its size first, where long blur is short, and soft edges are as sharp as in other images;
+    what they would add there is a hint for the second time. The output is added to the input as
+    DeblurGAN's is.
 
     Args:
         widths: Channels at 1/4, 1/8, 1/16, ... of the input's resolution.
         blocks: Gated blocks at each of these levels; the coarsest has them once, the others once in
             the encoder and once in the decoder.
+        scales: How many times the layers see the image: at its own size alone (1), at half its size
+            before (2), at a quarter before that (3), ...
         name: Name of the model.
 
     Returns:
         A functional ``keras.Model``, ``(B, H, W, 3) -> (B, H, W, 3)`` in [-1, 1], for H and W that
-        are multiples of ``2 ** (len(widths) + 1)``.
+        are multiples of ``2 ** (len(widths) + scales)``.
 
     Raises:
-        ValueError: If ``widths`` and ``blocks`` differ in length or are empty.
+        ValueError: If ``widths`` and ``blocks`` differ in length or are empty, or if ``scales`` is
+            less than 1.
 
     Example:
         >>> quarter_generator().count_params()
-        3327667
+        3335347
 
     Reference:
         The gate is NAFNet's (Chen et al., "Simple Baselines for Image Restoration", equation 4);
         the blocks are otherwise those of EDSR (Lim et al.), two 3x3 convolutions whose result is
-        scaled and added.
+        scaled and added. Layers shared by all scales are SRN's (Tao et al., "Scale-recurrent
+        Network for Deep Image Deblurring"), without its recurrence within a scale.
     """
-    return u_shape(widths, blocks, _gated_block, kernel=8, stride=4, stddev=0.01, name=name)
+    return u_shape(
+        widths, blocks, _gated_block, kernel=8, stride=4, stddev=0.01, scales=scales, name=name
+    )
 
 
 def _gated_block(x, width, name):

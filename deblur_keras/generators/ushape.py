@@ -3,10 +3,11 @@
 import keras
 from keras import layers
 
+from deblur_keras.generators.calls import model_calls
 from deblur_keras.layers import ClippedAdd
 
 
-def u_shape(widths, blocks, block, *, kernel=2, stride=2, stddev=0.02, name):
+def u_shape(widths, blocks, block, *, kernel=2, stride=2, stddev=0.02, scales=1, name):
     """Builds a U-shaped generator that adds its output to its input, as DeblurGAN's does.
 
     Convolutions as wide as their stride halve the resolution (a pixel-unshuffle and a 1x1
@@ -22,26 +23,64 @@ def u_shape(widths, blocks, block, *, kernel=2, stride=2, stddev=0.02, name):
         stride: Of the first convolution, and of the last one, which is as wide.
         stddev: Of the last kernel's initial values: an untrained generator hardly changes its
             input.
+        scales: How many times the same layers see the image, the first time reduced by
+            ``2 ** (scales - 1)``, each further time at twice that size and with what they added
+            before as a hint.
         name: Name of the model.
 
     Returns:
         A functional ``keras.Model``, ``(B, H, W, 3) -> (B, H, W, 3)`` in [-1, 1].
 
     Raises:
-        ValueError: If ``widths`` and ``blocks`` differ in length or are empty.
+        ValueError: If ``widths`` and ``blocks`` differ in length or are empty, or if ``scales`` is
+            less than 1.
     """
     if not widths or len(widths) != len(blocks):
         raise ValueError(
             "widths and blocks must be of the same length, at least 1; "
             f"received {tuple(widths)!r} and {tuple(blocks)!r}."
         )
+    if scales < 1:
+        raise ValueError(f"scales must be at least 1; received {scales!r}.")
     blurred = keras.Input((None, None, 3), name="blurred")
+    down = layers.Conv2D(widths[0], kernel, strides=stride, padding="same", name="down1")
 
+    # From coarse to fine, as in SRN (Tao et al., 2018): long blur is short in a small image.
+    x = down(_reduced(blurred, scales - 1))
+    correction = _correction(x, widths, blocks, block, stride, stddev)
+    if scales > 1:
+        behind = model_calls(keras.Model(x, correction))
+        # It is 0 at first, so that the last pass begins as what it would be by itself.
+        hint = layers.Conv2D(
+            widths[0],
+            kernel,
+            strides=stride // 2,  # over pixels of twice the size
+            padding="same",
+            kernel_initializer="zeros",
+            use_bias=False,
+            name="hint",
+        )
+        for halvings in range(scales - 2, -1, -1):
+            x = down(_reduced(blurred, halvings))
+            x = layers.Add(name=f"hinted{halvings + 1}")([x, hint(correction)])
+            (correction,) = behind.run([x])
+    restored = ClippedAdd(dtype="float32", name="restored")([blurred, correction])
+    return keras.Model(blurred, restored, name=name)
+
+
+def _reduced(image, halvings):
+    if not halvings:
+        return image
+    return layers.AveragePooling2D(2**halvings, name=f"reduced{halvings}")(image)
+
+
+def _correction(x, widths, blocks, block, stride, stddev):
+    """Calls the layers behind the first convolution: what is to be added to the image."""
     # Encoder: level i works at (B, H / (stride * 2^i), W / (stride * 2^i), widths[i])
-    x, skips = blurred, []
+    skips = []
     for level, (width, count) in enumerate(zip(widths, blocks, strict=True), start=1):
-        side, step = (kernel, stride) if level == 1 else (2, 2)
-        x = layers.Conv2D(width, side, strides=step, padding="same", name=f"down{level}")(x)
+        if level > 1:
+            x = layers.Conv2D(width, 2, strides=2, padding="same", name=f"down{level}")(x)
         for index in range(1, count + 1):
             x = block(x, width, f"encoder{level}_{index}")
         skips.append(x)
@@ -53,7 +92,7 @@ def u_shape(widths, blocks, block, *, kernel=2, stride=2, stddev=0.02, name):
         x = layers.Add(name=f"skip{level}")([skips[level - 1], x])
         for index in range(1, blocks[level - 1] + 1):
             x = block(x, width, f"decoder{level}_{index}")
-    x = layers.Conv2DTranspose(
+    return layers.Conv2DTranspose(
         3,
         stride,
         strides=stride,
@@ -61,5 +100,3 @@ def u_shape(widths, blocks, block, *, kernel=2, stride=2, stddev=0.02, name):
         dtype="float32",
         name="head",
     )(x)
-    restored = ClippedAdd(dtype="float32", name="restored")([blurred, x])
-    return keras.Model(blurred, restored, name=name)

@@ -1,5 +1,6 @@
 """Networks in ONNX: the function of the Keras model, at any size, for every layer that is known."""
 
+import math
 import sys
 
 import keras
@@ -12,7 +13,7 @@ from networks import GENERATORS
 
 from deblur_keras import export, kernels, models, portable
 from deblur_keras.engines import conversion, onnx_layers
-from deblur_keras.generators import compact_generator, resnet_generator
+from deblur_keras.generators import compact_generator, quarter_generator, resnet_generator
 from deblur_keras.layers import ClippedAdd, InstanceNormalization, SimpleGate
 from deblur_keras.models import ModelError
 
@@ -88,6 +89,15 @@ def test_rounding_twice_is_rounding_once(tmp_path):
         whole = once / kernels.levels(once, axis=-1)
         np.testing.assert_array_equal(whole, np.round(whole))
         assert np.abs(whole).max() <= 127
+
+
+def test_weights_of_a_layer_that_is_called_twice_are_written_once():
+    networks = [shaken(quarter_generator((8, 16), (1, 1), scales=n)) for n in (1, 2)]
+    once, twice = (
+        sum(math.prod(one.dims) for one in conversion.convert(model, "a").graph.initializer)
+        for model in networks
+    )
+    assert twice - once == networks[1].get_layer("hint").count_params()
 
 
 @pytest.mark.parametrize("name", GENERATORS)

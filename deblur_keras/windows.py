@@ -135,17 +135,19 @@ class WindowedEngine:
         if self._tile != AUTO:
             core = -(-self._tile // multiple) * multiple
             return tuple(_one_length(side, core, overlap) for side in (height, width))
-        most = min(room, _PLENTY) / self._cost
-        try:
-            return tiles.fitting_spans(height, width, overlap, most, multiple)
-        except ValueError as error:
-            short = error.args[1] * self._cost - room
-            total = "" if self._budget is None else f" of {self._budget / 1e9:.2f} GB"
-            raise MemoryError(
-                f"the memory budget{total} leaves {max(room, 0) / 1e9:.2f} GB for the tiles of "
-                f"{width}x{height} pixels with model {self._network.name!r}; give at least "
-                f"{short / 1e9:.2f} GB more"
-            ) from error
+        # A window that takes more than plenty is better than none.
+        for limit in (min(room, _PLENTY), room):
+            try:
+                return tiles.fitting_spans(height, width, overlap, limit / self._cost, multiple)
+            except ValueError as error:
+                failure = error
+        short = failure.args[1] * self._cost - room
+        total = "" if self._budget is None else f" of {self._budget / 1e9:.2f} GB"
+        raise MemoryError(
+            f"the memory budget{total} leaves {max(room, 0) / 1e9:.2f} GB for the tiles of "
+            f"{width}x{height} pixels with model {self._network.name!r}; give at least "
+            f"{short / 1e9:.2f} GB more"
+        ) from failure
 
 
 def _one_length(side, core, overlap):

@@ -1,5 +1,6 @@
 """Engines: the pixels of TensorFlow, chosen by what is there, and TensorFlow not loaded."""
 
+import dataclasses
 import logging
 import shutil
 import subprocess
@@ -120,6 +121,16 @@ def test_a_frame_of_one_colour_is_left_as_it_is_by_instance_norms(engine, size, 
     needs(engine)
     image = np.full((*size, 3), (0, 77, 200), np.uint8)
     np.testing.assert_array_equal(Restorer(saved["resnet"], engine=engine)(image), image)
+
+
+def test_windows_larger_than_plenty_are_taken_where_no_smaller_ones_do(saved, monkeypatch):
+    from deblur_keras import windows
+
+    needs("openvino")
+    image = photo(200, 300)
+    whole = Restorer(saved["compact"], engine="openvino", tile=None)(image)
+    monkeypatch.setattr(windows, "_PLENTY", 1000)
+    assert_close(Restorer(saved["compact"], engine="openvino")(image), whole)
 
 
 def test_a_budget_that_is_too_small_is_told(saved):
@@ -308,13 +319,23 @@ def test_the_file_that_ships_is_that_of_the_weights_that_ship(name):
     assert path.stat().st_size + graph.stat().st_size < 4e6
     network, _ = portable.describe(graph)
     model = models.load(path)
-    assert network == models.describe(model, name)
+    described = models.describe(model, name)
+    assert network == dataclasses.replace(described, halo=network.halo)
+    assert network.halo <= described.halo  # trained weights may see less far than the layers could
     values = images.to_float(photo(96, 160))[None]
     session = onnxruntime.InferenceSession(kernels.content(graph))
     restored = session.run(None, {"blurred": values})[0]
     expected = np.asarray(model(values, training=False))
     np.testing.assert_allclose(restored, expected, atol=1e-5)
     assert np.abs(expected - values).max() > 0.02
+
+
+@pytest.mark.parametrize("engine", PORTABLE)
+def test_tiles_of_the_weights_that_ship_are_those_of_the_whole(engine):
+    needs(engine)
+    image = np.tile(photo(128, 480), (1, 4, 1))  # longer than what a tile is given on both sides
+    whole = Restorer("default", engine=engine, tile=None)(image)
+    assert_close(Restorer("default", engine=engine, tile=256)(image), whole)
 
 
 @pytest.mark.parametrize("engine", [pytest.param("auto", marks=pytest.mark.slow), *PORTABLE])

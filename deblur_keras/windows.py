@@ -11,7 +11,7 @@ from deblur_keras import memory, planning, tiles
 AUTO = "auto"
 
 _SHARE = 0.5  # of what is free, taken where no budget is given
-_PLENTY = 2_420_000_000  # bytes for a window; 7680x4320 in four by OpenVINO, within 2.1 GB in all
+_PLENTY = 2_420_000_000  # bytes for a window; 7680x4320 by OpenVINO takes 2.8 GB in all
 _FIRST_RUN = 50_000_000  # bytes that an engine takes at its first run, whatever the image
 
 

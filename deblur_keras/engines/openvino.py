@@ -29,7 +29,7 @@ class OpenVinoEngine(Engine):
     """
 
     name = "openvino"
-    overhead = 1.3
+    overhead = 2.2
 
     def __init__(self, content, network, precision="float32"):
         super().__init__(network, precision)

@@ -54,7 +54,7 @@ weights: $(READY)
 	@test -n "$(PHOTOGRAPHS)" || { echo 'Say what to train on: make weights PHOTOGRAPHS="holiday/ street/" [PAIRS=gopro] [FRAMES=frames/] [RUN=$(RUN)]' >&2; exit 1; }
 	$(BIN)/python scripts/train_default.py $(foreach folder,$(PHOTOGRAPHS),--photographs "$(folder)") \
 		$(if $(PAIRS),--pairs "$(PAIRS)") $(if $(FRAMES),--frames "$(FRAMES)") -o "$(RUN)"
-	@echo 'To ship them: $(BIN)/python scripts/ship_weights.py default $(RUN)/generator.keras'
+	@echo 'To ship them: $(BIN)/python scripts/ship_weights.py default $(RUN)/generator.keras --sees 512'
 
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -3,7 +3,7 @@
 `python scripts/ship_weights.py default run/generator.keras` rounds the kernels to 8 bits and writes
 `deblur_keras/weights/default.keras` and `.graph`; without a generator it makes the `.graph` files
 of what is there anew. A test compares both forms, and until they agree restoring falls back to
-TensorFlow. Needs `pip install "onnx>=1.18,<2"`.
+TensorFlow. Needs `pip install "onnx>=1.18,<2"`, and onnxruntime for `--sees`.
 
 Trained weights see less far than their layers could: with `--sees 480` the `.graph` file says so,
 which is checked, and engines need so many pixels around a tile alone.
@@ -17,9 +17,11 @@ from pathlib import Path
 import click
 import numpy as np
 
-from deblur_keras import demo, images, kernels, models, portable, tiles
+from deblur_keras import demo, images, kernels, models, portable
+from deblur_keras.restorer import Restorer
 
-_CORE = 1024  # pixels, the side of the tiles in which `--sees` is checked
+# Pixels: sides of the photographs, after they are extended, and of the tiles that check `--sees`.
+_PHOTOGRAPH, _TILE = 1024, 512
 
 
 @click.command(help=__doc__)
@@ -49,11 +51,13 @@ def main(name, generator, sees):
                 network = models.describe(model, each)
                 if network.halo is None:
                     raise ValueError(f"--sees: {each} has a layer that looks at the whole image")
-                check_sees(model, sees)
                 halo = -(-sees // network.multiple) * network.multiple
                 network = dataclasses.replace(network, halo=min(halo, network.halo))
                 note = portable.metadata(network, portable.sha256(path))
                 onnx.helper.set_model_props(converted, note)
+                sealed = Path(folder) / f"{each}.onnx"
+                sealed.write_bytes(portable.seal(converted.SerializeToString()))
+                check_sees(sealed, sees)
             difference = conversion.check_parity(model, converted, each, onnx_runner())
             # Both are there before either is replaced.
             graph = kernels.leave_out(converted, path), f"{each}{portable.GRAPH}"
@@ -63,26 +67,21 @@ def main(name, generator, sees):
             click.echo(f"Largest difference between them: {difference:.1g} in [-1, 1]")
 
 
-def check_sees(model, sees):
-    """Raises a ValueError if tiles with so many pixels around them are not those of the whole."""
-    sides = []
+def check_sees(file, sees):
+    """Raises a ValueError if tiles, with as much around them as a file notes, are not the whole."""
+    photographs = []
     for pair in demo.pairs()[:4]:
         blurred, _ = pair.read()
-        more = [(0, _CORE - side) for side in blurred.shape[:2]]
-        sides.append(np.pad(blurred, [*more, (0, 0)], "symmetric"))
-    whole = np.block([[[sides[0]], [sides[1]]], [[sides[2]], [sides[3]]]])
-    whole = images.to_float(whole).astype(np.float32)[None]
-    restored = np.asarray(model(whole, training=False))
-    most, spans = 0.0, tiles.regular_spans(2 * _CORE, _CORE, sees)
-    for row in spans:
-        for column in spans:
-            window = whole[:, row.start : row.stop, column.start : column.stop]
-            window = np.asarray(model(window, training=False))
-            for span, axis in ((row, 1), (column, 2)):
-                inner = range(span.core_start - span.start, span.core_stop - span.start)
-                window = window.take(inner, axis)
-            core = restored[:, row.core_start : row.core_stop, column.core_start : column.core_stop]
-            most = max(most, float(np.abs(window - core).max()) * 127.5)
+        more = [(0, _PHOTOGRAPH - side) for side in blurred.shape[:2]]
+        photographs.append(np.pad(blurred, [*more, (0, 0)], "symmetric"))
+    whole = np.block([[[photographs[0]], [photographs[1]]], [[photographs[2]], [photographs[3]]]])
+    times = -(-2 * (sees + _TILE) // len(whole))  # else what is around a tile may be all
+    whole = np.tile(whole, (times, times, 1)).astype(np.uint16) * 257  # parts of a grey level tell
+    in_one, in_tiles = (
+        Restorer(file, engine="onnxruntime", tile=tile)(whole).astype(float) / 257
+        for tile in (None, _TILE)
+    )
+    most = np.abs(in_one - in_tiles).max()
     click.echo(f"With {sees} pixels around tiles they differ by {most:.2g} grey levels at most.")
     if most > 0.5:
         raise ValueError(f"--sees {sees} is too little; give more, or leave it out")

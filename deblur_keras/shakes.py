@@ -191,6 +191,8 @@ def random_psf_grids(
     intensity=None,
     exposure=None,
     late=0.0,
+    frames=1,
+    duty=1.0,
 ):
     """Draws grids of kernels for blur that differs over the picture, as where things move.
 
@@ -206,7 +208,9 @@ def random_psf_grids(
         iterations: points of each path.
         intensity: a number or one per grid; None picks each from `SCRIPT_INTENSITIES`.
         exposure: in (0, 1], a number or one per grid; None picks each from `SCRIPT_EXPOSURES`.
-        late: see `psfs`; a number or one per grid.
+        late: see `psfs`; a number or one per grid, as the next two.
+        frames: see `psfs`.
+        duty: see `psfs`.
 
     Returns:
         float32 array (count, sides, sides, size, size); each kernel sums to 1, its centroid in
@@ -225,11 +229,13 @@ def random_psf_grids(
     intensity, exposure = draw_script(count, generator, intensity, exposure)
     common = random_trajectories(count, iterations, max_length, intensity, generator)
     if sides == 1:
-        return psfs(common, exposure, size, late=late)[:, None, None]
-    intensity, exposure, length, late = (
+        kernels = psfs(common, exposure, size, late=late, frames=frames, duty=duty)
+        return kernels[:, None, None]
+    intensity, exposure, length, late, frames, duty = (
         np.repeat(np.broadcast_to(value, (count,)), sides**2)
-        for value in (intensity, exposure, max_length, late)
+        for value in (intensity, exposure, max_length, late, frames, duty)
     )
     own = random_trajectories(count * sides**2, iterations, length, intensity, generator)
     paths = (1 - _OWN) * common.repeat(sides**2, axis=0) + _OWN * own
-    return psfs(paths, exposure, size, late=late).reshape(count, sides, sides, size, size)
+    kernels = psfs(paths, exposure, size, late=late, frames=frames, duty=duty)
+    return kernels.reshape(count, sides, sides, size, size)

@@ -62,7 +62,16 @@ def random_trajectories(count, iterations=2000, max_length=60.0, intensity=None,
     return _follow_shake(shake, length)
 
 
-def psfs(trajectories, exposure=1.0, size=64, centering="centroid", normalize=True, late=0.0):
+def psfs(
+    trajectories,
+    exposure=1.0,
+    size=64,
+    centering="centroid",
+    normalize=True,
+    late=0.0,
+    frames=1,
+    duty=1.0,
+):
     """Exposes a point of light along trajectories, giving their point-spread functions.
 
     Each point of a path sheds its share of the light on the four pixels around it, with bilinear
@@ -85,6 +94,11 @@ def psfs(trajectories, exposure=1.0, size=64, centering="centroid", normalize=Tr
             sharp photograph is taken after the middle of the blurred one; the centroid lies off
             the middle by what the path moves in that time. 0.0625 is half a frame where eight are
             averaged, as in some of GoPro's pairs. For "centroid" alone.
+        frames: in how many equal parts the exposure falls, a whole number or one per trajectory:
+            the frames of a video whose mean the blurred photograph is.
+        duty: part of each frame's time, in its middle, in which the shutter is open, in (0, 1]; a
+            number or one per trajectory. In the sun a camera of 240 frames a second has 0.1 or
+            less, and a mean of its frames shows what moves quickly as a row of copies.
 
     Returns:
         float32 array (count, size, size), or (count, E, size, size) for two-dimensional
@@ -102,7 +116,8 @@ def psfs(trajectories, exposure=1.0, size=64, centering="centroid", normalize=Tr
         (5, 4, 64, 64)
 
     Reference:
-        Kupyn et al., "DeblurGAN", 2018, section 4.
+        Kupyn et al., "DeblurGAN", 2018, section 4. For means of frames, Nah et al., "Deep
+        Multi-scale Convolutional Neural Network for Dynamic Scene Deblurring", section 2.
 
     Note:
         `psfs(paths, [EXPOSURES], centering="bounding-box", normalize=False)` are the kernels of
@@ -129,18 +144,28 @@ def psfs(trajectories, exposure=1.0, size=64, centering="centroid", normalize=Tr
         raise ValueError(
             f'late must be in [-0.5, 0.5], and needs centering="centroid"; got {late!r}'
         )
+    frames, duty = np.asarray(frames), np.asarray(duty)
+    if frames.dtype.kind not in "iu" or not (frames >= 1).all():
+        raise ValueError(f"frames must be a whole number, at least 1; got {frames!r}")
+    if duty.dtype.kind not in "fiu" or not ((duty > 0) & (duty <= 1)).all():
+        raise ValueError(f"duty must be in (0, 1]; got {duty!r}")
     single = paths.ndim == 1
     paths = np.atleast_2d(paths)
     count, iterations = paths.shape
     parts = _exposures(exposure, count)
-    late = _one_each(late, count, "late")
+    late, frames, duty = (
+        _one_each(value, count, name)
+        for name, value in (("late", late), ("frames", frames), ("duty", duty))
+    )
     kernels = np.empty((*parts.shape, size, size), np.float32)
     group = max(1, 2**15 // iterations)  # so that temporary arrays stay in the processor's cache
     for start in range(0, count, group):
         chosen = slice(start, start + group)
         for index in range(parts.shape[1]):
+            part = parts[chosen, index]
+            light = _light(iterations, part, frames[chosen], duty[chosen])
             kernels[chosen, index] = _expose(
-                paths[chosen], parts[chosen, index], size, centering, normalize, late[chosen]
+                paths[chosen], light, part, size, centering, normalize, late[chosen]
             )
     if np.ndim(exposure) < 2:
         kernels = kernels[:, 0]
@@ -156,6 +181,8 @@ def random_psfs(
     intensity=None,
     exposure=None,
     late=0.0,
+    frames=1,
+    duty=1.0,
 ):
     """Draws point-spread functions with the settings of the script of DeblurGAN's authors.
 
@@ -169,7 +196,9 @@ def random_psfs(
         iterations: points of each path.
         intensity: a number or one per kernel; None picks each from `SCRIPT_INTENSITIES`.
         exposure: in (0, 1], a number or one per kernel; None picks each from `SCRIPT_EXPOSURES`.
-        late: see `psfs`; a number or one per kernel.
+        late: see `psfs`; a number or one per kernel, as the next two.
+        frames: see `psfs`.
+        duty: see `psfs`.
 
     Returns:
         float32 array (count, size, size); each kernel sums to 1, its centroid in the middle but
@@ -188,7 +217,7 @@ def random_psfs(
     generator = np.random.default_rng(seed)
     intensity, exposure = draw_script(count, generator, intensity, exposure)
     paths = random_trajectories(count, iterations, max_length, intensity, generator)
-    return psfs(paths, exposure, size, late=late)
+    return psfs(paths, exposure, size, late=late, frames=frames, duty=duty)
 
 
 def draw_script(count, generator, intensity=None, exposure=None):
@@ -284,15 +313,25 @@ def _exposures(exposure, count):
     )
 
 
-def _expose(paths, part, size, centering, normalize, late):
+def _light(iterations, part, frames, duty):
+    """Light that the points of a group shed, one part each -> (count, points lit at the most)."""
+    # Point t stands for the time from t-1 to t; what of that lies in the exposure is its light.
+    ends = np.arange(min(int(np.ceil(part.max() * iterations)) + 1, iterations))
+    light = np.clip(part[:, None] * iterations - ends + 1, 0, 1)
+    light[:, 0] = 0
+    if (duty < 1).any():
+        length = (part * iterations / frames)[:, None]  # of a frame, in points
+        beside = np.abs((ends - 0.5) % length - length / 2)  # from a frame's middle
+        light *= np.clip(duty[:, None] * length / 2 - beside + 0.5, 0, 1)
+    return light
+
+
+def _expose(paths, light, part, size, centering, normalize, late):
     """Kernels of a group: paths (count, iterations), one part each -> (count, size, size)."""
     count, iterations = paths.shape
     if centering == "bounding-box":
         paths = _shifted_to_middle(paths, size)
-    # Point t stands for the time from t-1 to t; what of that lies in the exposure is its light.
-    paths = paths[:, : int(np.ceil(part.max() * iterations)) + 1]  # the rest is in the dark
-    light = np.clip(part[:, None] * iterations - np.arange(-1, paths.shape[1] - 1), 0, 1)
-    light[:, 0] = 0
+    paths = paths[:, : light.shape[1]]  # the rest is in the dark
     if centering == "centroid":
         still = np.einsum("ct,ct->c", light, paths) / light.sum(axis=1)
         if late.any():

@@ -162,6 +162,44 @@ class TestPsfs:
         with pytest.raises(ValueError, match="needs centering"):
             blur.psfs(paths, late=0.1, centering="bounding-box")
 
+    def test_a_mean_of_short_frames_is_a_row_of_copies(self):
+        line = np.linspace(0, 40, 4001).astype(np.complex128)
+        kernel = blur.psfs(line, size=64, frames=5, duty=0.01)
+        row = np.zeros(64)
+        row[[16, 24, 32, 40, 48]] = 0.2  # the middles of the five frames, eight pixels apart
+        np.testing.assert_allclose(kernel[32], row, atol=0.01)
+        # Half the exposure is half the way; the frames are as many.
+        half = blur.psfs(line, exposure=0.5, size=64, frames=5, duty=0.01)
+        row[:] = 0
+        row[[24, 28, 32, 36, 40]] = 0.2
+        np.testing.assert_allclose(half[32], row, atol=0.01)
+        # Open half of the time: the middle four of each eight pixels are lit evenly.
+        wide = blur.psfs(line, size=64, frames=5, duty=0.5)[32]
+        copy = np.array([0, 0.025, 0.05, 0.05, 0.05, 0.025, 0, 0])
+        np.testing.assert_allclose(wide[13:53], np.tile(copy, 5), atol=1e-3)
+
+    def test_frames_whose_shutter_is_always_open_are_one_exposure(self, paths):
+        expected = blur.psfs(paths, ALL)
+        np.testing.assert_array_equal(blur.psfs(paths, ALL, frames=9), expected)
+        several = blur.psfs(paths[:3], frames=[1, 4, 9], duty=[1.0, 0.3, 0.05])
+        for index, (frames, duty) in enumerate(((1, 1.0), (4, 0.3), (9, 0.05))):
+            one = blur.psfs(paths[index], frames=frames, duty=duty)
+            np.testing.assert_allclose(several[index], one, atol=1e-7)
+
+    @given(frames=st.integers(1, 3000), duty=st.floats(1e-9, 1), part=st.floats(0.01, 1))
+    @settings(max_examples=40, deadline=None)
+    def test_however_short_frames_are_some_light_comes(self, paths, frames, duty, part):
+        kernel = blur.psfs(paths[0], part, frames=frames, duty=duty).astype(np.float64)
+        assert kernel.sum() == pytest.approx(1, abs=1e-5)
+        np.testing.assert_allclose(centroid(kernel), 32, atol=2e-4)
+
+    @pytest.mark.parametrize("wrong", [0, 1.5, [2, 0]])
+    def test_frames_are_whole_numbers(self, paths, wrong):
+        with pytest.raises(ValueError, match="frames must be a whole number, at least 1"):
+            blur.psfs(paths[:2], frames=wrong)
+        with pytest.raises(ValueError, match=r"duty must be in \(0, 1\]"):
+            blur.psfs(paths[:2], duty=0 if wrong == 0 else 1.5)
+
     def test_exposure_shapes(self, paths):
         some = paths[:3]
         half, full = blur.psfs(some, 0.5), blur.psfs(some)

@@ -396,6 +396,29 @@ def test_the_sharp_side_may_be_late(tmp_path, grid):
     assert max(off) > 0.9
 
 
+def copies(kernel):
+    """Counts the pieces of a kernel that do not touch."""
+    return cv2.connectedComponents((kernel > 0).astype(np.uint8))[0] - 1
+
+
+@pytest.mark.parametrize("grid", [1, 2])
+def test_camera_and_things_are_seen_by_one_video(grid):
+    way = {"intensity": 0.0, "max_length": 400.0, "kernel_size": 404}
+    motions = [
+        shots.Motions(5, 0.0, sides, **way, frames=(3, 6), duty=0.001, things=things)
+        for sides, things in ((grid, False), (1, True))
+    ]
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shots, "_BANK", 4)
+        for visit in range(2):
+            camera, thing = (motion[visit] for motion in motions)
+            camera = camera.reshape(-1, *camera.shape[-2:])[0]
+            seen.append(copies(camera))
+            assert copies(thing) == seen[-1]
+    assert set(seen) <= {3, 4, 5, 6}
+
+
 def test_what_is_out_of_focus_is_so_on_both_sides(tmp_path):
     stripes = np.zeros((96, 96, 3), np.uint8)
     stripes[:, ::2] = 255
@@ -422,6 +445,8 @@ OFF = {
     "defocus": 0.0,
     "intensity": None,
     "late": 0.0,
+    "frames": 1,
+    "duty": 1.0,
 }
 
 
@@ -555,6 +580,11 @@ def test_sensor_noise_grows_with_the_light(tmp_path):
         ({"kernel_size": 63}, "kernel_size must be .* at least 64 for paths of 60 px"),
         ({"kernel_size": 2.5}, "kernel_size must be a whole number"),
         ({"late": 0.1, "rotation": 1}, "late must be 0 where the camera rolls"),
+        ({"frames": 0}, "frames must be a number of at least 1"),
+        ({"frames": (7, 9.5)}, "frames must be whole numbers"),
+        ({"duty": 0}, "duty must be a number from 0.001 to 1"),
+        ({"duty": (0.5, 2)}, "duty must be a number from"),
+        ({"frames": 8, "rotation": 1}, "frames must be 1, and duty too, where the camera rolls"),
     ],
 )
 def test_camera_options_out_of_range(tmp_path, wrong, message):
@@ -585,6 +615,28 @@ def test_means_of_even_numbers_of_frames_are_half_a_frame_late(tmp_path, even, b
     assert late == beyond
     with pytest.raises(ValueError, match="even must be a share"):
         datasets.averaged(tmp_path, even=2)
+
+
+def test_steps_between_frames_make_motion_faster(tmp_path):
+    for number in range(16):
+        images.write(tmp_path / f"{number:02}.png", np.full((32, 32, 3), number**2, np.uint8))
+
+    def spreads(**options):
+        kind = {"window": 3, "crop": 32, "gamma": 1.0, "shuffle": False, **options}
+        dataset = datasets.averaged(tmp_path, **kind)
+        return [
+            int(blurred[0, 0, 0, 0]) - int(sharp[0, 0, 0, 0]) for blurred, sharp in levels(dataset)
+        ]
+
+    # The mean of (m - s)^2, m^2 and (m + s)^2 is m^2 + 2/3 s^2.
+    assert spreads(step=3) == [6] * (16 - 2 * 3)
+    drawn = spreads(step=(1, 4))
+    assert len(drawn) == 14 and set(drawn) == {1, 3, 6, 11}
+    assert drawn[0] == drawn[-1] == 1  # at the ends larger steps do not fit
+    with pytest.raises(ValueError, match="step must be whole numbers"):
+        datasets.averaged(tmp_path, step=1.5)
+    with pytest.raises(datasets.DatasetError, match="at least 27 consecutive"):
+        datasets.averaged(tmp_path, window=3, step=13)
 
 
 def write_frames(folder, count, height=40, width=40, start=0):

@@ -13,7 +13,8 @@ from deblur_keras.datasets import streams
 
 # Drawing one trajectory takes as many steps as drawing a hundred, so they are drawn in banks.
 _BANK = 128
-_KERNELS, _THINGS = 3, 7  # keep their random numbers apart from each other and from `streams`
+# Keep their random numbers apart from each other and from `streams`.
+_KERNELS, _THINGS, _VIDEO = 3, 7, 11
 _BLOCK = 16  # pixels that a JPEG block covers where colour has half the resolution
 
 
@@ -31,10 +32,13 @@ class Motions:
             to draw each from; None for the authors' (`blur.SCRIPT_INTENSITIES`).
         late: How much after the middle of the blurred side the sharp one is, as `blur.psfs` takes
             it, or (low, high) to draw each from; not with a rotation.
+        frames: How many frames are averaged, as `blur.psfs` takes it, or (low, high) to draw it;
+            for things and camera alike, as is the next.
+        duty: Part of each frame's time in which the shutter is open, or (low, high).
         things: Whether they are motions of things, which are others than the camera's.
 
     Raises:
-        ValueError: A rotation together with a grid or `late`, or one out of range.
+        ValueError: A rotation together with a grid, `late` or frames, or one out of range.
 
     Example:
         >>> Motions(seed=0, rotation=0.0, grid=3, kernel_size=32, max_length=20.0)[5].shape
@@ -50,6 +54,8 @@ class Motions:
         max_length,
         intensity=None,
         late=0.0,
+        frames=1,
+        duty=1.0,
         things=False,
     ):
         if not 0 <= rotation <= 45 or grid < 1 or grid % 1 or (rotation and grid > 1):
@@ -64,21 +70,32 @@ class Motions:
             draw, kind = blur.random_psf_grids, {"size": kernel_size, "sides": grid}
         self._size = max(_BANK // grid**2, 1)
         self._lock = threading.Lock()
-        self._lengths = _low_high("max_length", max_length, 1e-3)
+        self._lengths = low_high("max_length", max_length, 1e-3)
         self._ranges = {}
         if intensity is not None:
-            self._ranges["intensity"] = _low_high("intensity", intensity, 0, 1)
-        latest = _low_high("late", late, 0, 0.5)
+            self._ranges["intensity"] = low_high("intensity", intensity, 0, 1)
+        latest = low_high("late", late, 0, 0.5)
         if latest[1]:
             if rotation:
                 raise ValueError(f"late must be 0 where the camera rolls, got {late}")
             self._ranges["late"] = latest
+        frames, duty = low_high("frames", frames, 1, whole=True), low_high("duty", duty, 1e-3, 1)
+        video = frames[1] > 1 or duty[0] < 1
+        if rotation and video:
+            raise ValueError(
+                f"frames must be 1, and duty too, where the camera rolls; got {frames}, {duty}"
+            )
 
         def bank(number):
             generator = np.random.default_rng([_THINGS if things else _KERNELS, seed, number])
             path = {"max_length": self._drawn_lengths(generator)}
             for name, ends in self._ranges.items():
                 path[name] = generator.uniform(*ends, self._size)
+            if video:
+                visits = range(number * self._size, (number + 1) * self._size)
+                draws = [np.random.default_rng([_VIDEO, seed, visit]) for visit in visits]
+                path["frames"] = [draw.integers(*frames, endpoint=True) for draw in draws]
+                path["duty"] = [draw.uniform(*duty) for draw in draws]
             return draw(self._size, seed=generator, **path, **kind)
 
         self._bank = functools.lru_cache(maxsize=3)(bank)
@@ -114,8 +131,8 @@ def kernel_side(given, max_length, late):
         >>> kernel_side(None, 60.0, 0.0), kernel_side(None, (6.0, 120.0), 0.0625)
         (64, 140)
     """
-    _, longest = _low_high("max_length", max_length, 1e-3)
-    _, latest = _low_high("late", late, 0, 0.5)
+    _, longest = low_high("max_length", max_length, 1e-3)
+    _, latest = low_high("late", late, 0, 0.5)
     # A path of constant speed reaches half of its length from its centroid at the most.
     least = math.ceil((1 + 2 * latest) * longest) + 4
     if given is None:
@@ -149,21 +166,18 @@ class Effects:
     """
 
     def __init__(self, noise, highlights, shot_noise, read_noise, jpeg):
-        self._ranges = {"noise": _low_high("noise", noise, 0)}  # drawn even where it is 0
+        self._ranges = {"noise": low_high("noise", noise, 0)}  # drawn even where it is 0
         for name, value, off in (
             ("highlights", highlights, 1),
             ("shot_noise", shot_noise, 0),
             ("read_noise", read_noise, 0),
         ):
-            low, high = _low_high(name, value, off)
+            low, high = low_high(name, value, off)
             if high > off:
                 self._ranges[name] = low, high
         self._qualities = None
         if jpeg is not None:
-            low, high = _low_high("jpeg", jpeg, 1, 100)
-            if low != int(low) or high != int(high):
-                raise ValueError(f"jpeg must be whole numbers, the quality; got {jpeg}")
-            self._qualities = int(low), int(high)
+            self._qualities = low_high("jpeg", jpeg, 1, 100, whole=True)
 
     def draw(self, generator):
         """Draws the values of one visit."""
@@ -305,8 +319,8 @@ def check_gamma(gamma):
         raise ValueError(f"gamma must be a number above 0, 1 for none; got {gamma!r}")
 
 
-def _low_high(name, value, least, most=np.inf):
-    """A number or (low, high) as two numbers, checked."""
+def low_high(name, value, least, most=np.inf, whole=False):
+    """Returns a number or (low, high) as two numbers, checked: in range, and whole if asked for."""
     ends = (value, value) if np.ndim(value) == 0 else tuple(value)
     fits = len(ends) == 2 and all(isinstance(end, numbers.Real) for end in ends)
     if not fits or not (least <= ends[0] <= ends[1] <= most and ends[1] < np.inf):
@@ -315,4 +329,8 @@ def _low_high(name, value, least, most=np.inf):
             f"{name} must be a number {upper}, or (low, high) of such, the lower one first; got "
             f"{value!r}"
         )
-    return ends
+    if not whole:
+        return ends
+    if any(end != int(end) for end in ends):
+        raise ValueError(f"{name} must be whole numbers; got {value!r}")
+    return tuple(map(int, ends))

@@ -46,6 +46,8 @@ def synthetic(
     defocus=0.0,
     intensity=None,
     late=0.0,
+    frames=1,
+    duty=1.0,
 ):
     """Streams crops of sharp photographs with a fresh random camera shake on each visit.
 
@@ -105,6 +107,12 @@ def synthetic(
         late: Part of the exposure by which the sharp side comes after the middle of the blurred
             one, 0 to 0.5, or ``(low, high)``; not with `rotation`. Half a frame, 0.05 to 0.0625, is
             what GoPro's pairs are off that are means of 10 or 8 frames.
+        frames: Frames that the blurred side is the mean of, or ``(low, high)`` to draw a whole
+            number each visit; not with `rotation`. Matters where the shutter is not open all the
+            time (``duty``).
+        duty: Part of each frame's time in which the shutter is open, above 0 to 1, or ``(low,
+            high)``. In a mean of frames that are each sharp, as GoPro's by day, what moves quickly
+            is a row of copies: ``frames=(7, 13), duty=(0.05, 1.0)``.
 
     Returns:
         `tf.data.Dataset`, as from `paired`. The sharp crops are untouched pixels, but for things
@@ -151,11 +159,12 @@ def synthetic(
     shots.check_gamma(gamma)
     shots.check_share("objects", objects)
     shots.check_share("defocus", defocus)
-    path = {"intensity": intensity, "late": late}
+    video = {"late": late, "frames": frames, "duty": duty}
+    path = {"intensity": intensity, **video}
     side = shots.kernel_side(kernel_size, max_length, late)
     motions = shots.Motions(seed, rotation, grid, side, max_length, **path)
     things = shots.Motions(seed, 0.0, 1, side, max_length, **path, things=True)
-    calm = shots.Motions(seed, 0.0, 1, max(side, _CALM_SIDE), _CALM, late=late)
+    calm = shots.Motions(seed, 0.0, 1, max(side, _CALM_SIDE), _CALM, **video)
     files = [source.path for source in images.find(photographs)]
     sources = pictures.of_files(files, options, together=2 if objects else 1)
 
@@ -213,6 +222,7 @@ def averaged(
     deterministic=True,
     max_bad=10,
     even=0.0,
+    step=1,
 ):
     """Streams real motion blur: consecutive frames of a high-speed video, averaged.
 
@@ -243,6 +253,9 @@ def averaged(
         even: Share of the visits that leave out the first frame of the window. The sharp frame then
             is the later of the middle two, half a frame's motion off the middle of the blur, as in
             those of GoPro's pairs that are means of 8 or 10 frames.
+        step: Every how many frames one is averaged, or ``(low, high)`` to draw a whole number each
+            visit: 3 makes of a slow motion one three times as fast. Near the ends of a video only
+            smaller steps fit.
 
     Returns:
         `tf.data.Dataset`, as from `paired`. The sharp crops are untouched pixels.
@@ -290,34 +303,39 @@ def averaged(
         raise ValueError(f"window must hold an odd number of frames of at least 3, got {window}")
     shots.check_share("even", even)
     shots.check_gamma(gamma)
+    slowest, fastest = shots.low_high("step", step, 1, whole=True)
     videos = collections.defaultdict(list)
     for source in images.find(frames):
         videos[source.path.parent].append(source.path)
-    files, middles = [], []  # a middle: its place in files, frames that fit on either side
+    beside = least * slowest
+    files, middles = [], []  # a middle: its place in files, frames there are on either side
     for folder in sorted(videos):
         ordered = sorted(videos[folder], key=natural_key)
         middles += [
-            (len(files) + place, min(most, place, len(ordered) - 1 - place))
-            for place in range(least, len(ordered) - least)
+            (len(files) + place, min(place, len(ordered) - 1 - place))
+            for place in range(beside, len(ordered) - beside)
         ]
         files += ordered
     if not middles:
         raise layouts.DatasetError(
-            f"{frames}: expected folders of at least {2 * least + 1} consecutive frames; found"
+            f"{frames}: expected folders of at least {2 * beside + 1} consecutive frames; found"
             f" {len(files)} images in {len(videos)} folders"
         )
     sources = pictures.of_files(files, options, together=2 * most + 1)
 
     def visit(generator, ticket):
         middle, room = middles[ticket.index]
-        reach = generator.integers(least, room, endpoint=True)
+        pace = slowest
+        if fastest > slowest:  # else no random number, so that such a stream never changes
+            pace = int(generator.integers(slowest, min(fastest, room // least), endpoint=True))
+        reach = generator.integers(least, min(most, room // pace), endpoint=True)
         chosen = options.draw_scale(generator)
         (sharp,) = sources.read(middle, chosen)
         region = streams.draw_region(generator, sharp.shape, crop)
-        first = middle - reach + bool(even and generator.random() < even)
+        first = middle - pace * (reach - bool(even and generator.random() < even))
 
         def crops():  # one frame in memory at a time, and no more of it averaged than is shown
-            for place in range(first, middle + reach + 1):
+            for place in range(first, middle + pace * reach + 1, pace):
                 (frame,) = sources.read(place, chosen)
                 if frame.shape != sharp.shape:
                     raise layouts.DatasetError(

@@ -34,7 +34,7 @@ def quarter_generator(widths=(40, 64, 96), blocks=(2, 6, 7), scales=2, name="qua
 
     Raises:
         ValueError: If ``widths`` and ``blocks`` differ in length or are empty, or if ``scales`` is
-            less than 1.
+            no whole number of at least 1.
 
     Example:
         >>> quarter_generator().count_params()

@@ -33,15 +33,15 @@ def u_shape(widths, blocks, block, *, kernel=2, stride=2, stddev=0.02, scales=1,
 
     Raises:
         ValueError: If ``widths`` and ``blocks`` differ in length or are empty, or if ``scales`` is
-            less than 1.
+            no whole number of at least 1.
     """
     if not widths or len(widths) != len(blocks):
         raise ValueError(
             "widths and blocks must be of the same length, at least 1; "
             f"received {tuple(widths)!r} and {tuple(blocks)!r}."
         )
-    if scales < 1:
-        raise ValueError(f"scales must be at least 1; received {scales!r}.")
+    if not isinstance(scales, int) or isinstance(scales, bool) or scales < 1:
+        raise ValueError(f"scales must be a whole number, at least 1; received {scales!r}.")
     blurred = keras.Input((None, None, 3), name="blurred")
     down = layers.Conv2D(widths[0], kernel, strides=stride, padding="same", name="down1")
 

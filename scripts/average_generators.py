@@ -25,7 +25,8 @@ def main(files, output):
         raise ValueError("expected two or more files to average, got one")
     if output.suffix != ".keras" or output.exists():
         raise ValueError(f"-o must name a new file that ends in .keras; got {output}")
-    averaged = max(map(models.load, files), key=lambda generator: generator.count_params())
+    # What the others lack, blocks or scales, counts as nothing in them.
+    averaged = max(map(models.load, files), key=lambda one: generators.multiply_adds(one, 512, 512))
     deepest = averaged.get_weights()
     total = [0.0 * weight for weight in deepest]
     for file in files:

@@ -1,9 +1,10 @@
 """Puts weights among those that ship, small and in both forms: for Keras, and without it.
 
 `python scripts/ship_weights.py default run/generator.keras` rounds the kernels to 8 bits and writes
-`deblur_keras/weights/default.keras` and `.graph`; without a generator it makes the `.graph` files
-of what is there anew. A test compares both forms, and until they agree restoring falls back to
-TensorFlow. Needs `pip install "onnx>=1.18,<2"`, and onnxruntime for `--sees`.
+`deblur_keras/weights/default.keras` and `.graph`; without any argument it makes the `.graph` files
+of what is there anew, with what `--sees` has noted in them. A test compares both forms, and until
+they agree restoring falls back to TensorFlow. Needs `pip install "onnx>=1.18,<2"`, and onnxruntime
+for `--sees`.
 
 Trained weights see less far than their layers could: with `--sees 480` the `.graph` file says so,
 which is checked, and engines need so many pixels around a tile alone.
@@ -47,17 +48,21 @@ def main(name, generator, sees):
                 path.write_bytes(models.pretrained_path(each).read_bytes())
             model = models.load(path)
             converted = conversion.convert(model, each, portable.sha256(path))
-            if sees is not None:
-                network = models.describe(model, each)
+            network = models.describe(model, each)
+            around = sees
+            if around is None and not generator:  # it has been noted before
+                noted, _ = portable.describe(models.WEIGHTS / f"{each}{portable.GRAPH}")
+                around = noted.halo if noted.halo != network.halo else None
+            if around is not None:
                 if network.halo is None:
                     raise ValueError(f"--sees: {each} has a layer that looks at the whole image")
-                halo = -(-sees // network.multiple) * network.multiple
+                halo = -(-around // network.multiple) * network.multiple
                 network = dataclasses.replace(network, halo=min(halo, network.halo))
                 note = portable.metadata(network, portable.sha256(path))
                 onnx.helper.set_model_props(converted, note)
                 sealed = Path(folder) / f"{each}.onnx"
                 sealed.write_bytes(portable.seal(converted.SerializeToString()))
-                check_sees(sealed, sees)
+                check_sees(sealed, around)
             difference = conversion.check_parity(model, converted, each, onnx_runner())
             # Both are there before either is replaced.
             graph = kernels.leave_out(converted, path), f"{each}{portable.GRAPH}"

@@ -310,6 +310,18 @@ def test_the_same_layers_see_a_reduced_image_first_and_then_get_their_correction
     assert np.abs(twice(image) - once(image)).mean() > 1e-3
 
 
+def test_a_generator_cannot_begin_with_one_that_looks_more_often():
+    thrice = generators.quarter_generator((4, 8, 8), (1, 1, 1), scales=3)
+    for weight in thrice.weights:
+        weight.assign(RNG.normal(0, 0.2, weight.shape))
+    generator = generators.quarter_generator((4, 8, 8), (1, 1, 1), scales=2)
+    before = generator.get_weights()
+    with pytest.raises(generators.UnfitError, match="makes other images"):
+        generators.begin_with(generator, thrice)
+    for now, then in zip(generator.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
 @pytest.mark.parametrize(
     ("trained", "unfit"),
     [
@@ -463,8 +475,9 @@ def test_wrong_arguments_are_named(arguments):
     for build in (generators.compact_generator, generators.quarter_generator):
         with pytest.raises(ValueError, match="same length"):
             build(widths=(4, 8), blocks=(1,))
-    with pytest.raises(ValueError, match="scales must be at least 1; received 0"):
-        generators.quarter_generator(scales=0)
+    for wrong in (0, 1.5, 2.0, "2", None, True):
+        with pytest.raises(ValueError, match="scales must be a whole number, at least 1; received"):
+            generators.quarter_generator(scales=wrong)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,10 @@ def test_what_trained_weights_see_is_noted_where_it_is_enough(script, tmp_path):
     layers_could = models.describe(models.load(file), "mine").halo
     assert network.halo == 160 < layers_could  # whole multiples of 16
 
+    called = CliRunner().invoke(script.main, [], catch_exceptions=False)
+    assert "With 160 pixels" in called.output  # written anew, it keeps what was noted
+    assert portable.describe(models.WEIGHTS / "mine.graph")[0].halo == 160
+
     CliRunner().invoke(script.main, ["mine", file], catch_exceptions=False)
     assert portable.describe(models.WEIGHTS / "mine.graph")[0].halo == layers_could
 

@@ -65,7 +65,7 @@ def begin_with(generator, trained):
             layer.set_weights(given[name])
         elif _begins_as_nothing(layer):
             layer.set_weights([0 * weight for weight in layer.get_weights()])
-    side = math.lcm(32, size_multiple(generator))
+    side = math.lcm(32, size_multiple(trained), size_multiple(generator))
     noise = np.random.default_rng(0).uniform(-1, 1, (1, side, side, 3)).astype(np.float32)
     first, second = (np.asarray(each(noise), np.float32) for each in (trained, generator))
     if not np.abs(first - second).mean() < _DIFFERENCE:

@@ -12,7 +12,6 @@ AUTO = "auto"
 
 _SHARE = 0.5  # of what is free, taken where no budget is given
 _PLENTY = 2_420_000_000  # bytes for a window; 7680x4320 by OpenVINO takes 2.8 GB in all
-_FIRST_RUN = 50_000_000  # bytes that an engine takes at its first run, whatever the image
 
 
 class WindowedEngine:
@@ -116,11 +115,11 @@ class WindowedEngine:
     def _room(self, image_bytes):
         """Bytes that restoring an image may take, its result not counted."""
         if self._budget is not None:
-            return self._budget - self._held - 2 * image_bytes - _FIRST_RUN
+            return self._budget - self._held - 2 * image_bytes - self._engine.first_run
         free = memory.available_bytes()
         if free is None:
             return _PLENTY
-        return _SHARE * (free + self._pool) - image_bytes - _FIRST_RUN
+        return _SHARE * (free + self._pool) - image_bytes - self._engine.first_run
 
     def _most(self, room):
         # Where windows cost hardly any time, the rest of the computer may keep its memory.

@@ -31,10 +31,12 @@ class Engine:
             quickest.
         overhead: Memory that it takes over ``network.bytes_per_pixel``, as a factor: measured by
             benchmarks/restore.py, and rounded up.
+        first_run: Bytes that it takes at its first run, whatever the image.
     """
 
     name = ""
     overhead = 1.0
+    first_run = 50_000_000
 
     def __init__(self, network, precision="float32"):
         self.network, self.precision, self.reason = network, precision, ""

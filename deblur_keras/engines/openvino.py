@@ -30,6 +30,7 @@ class OpenVinoEngine(Engine):
 
     name = "openvino"
     overhead = 2.2
+    first_run = 120_000_000
 
     def __init__(self, content, network, precision="float32"):
         super().__init__(network, precision)

@@ -192,7 +192,10 @@ def same(first, second, batches):
             np.testing.assert_array_equal(side, expected)
 
 
-@pytest.mark.parametrize("camera", [{}, CAMERA, {"grid": 2}])
+VIDEO = {"late": (0.0, 0.0625), "frames": (3, 5), "duty": 0.2}
+
+
+@pytest.mark.parametrize("camera", [{}, CAMERA, {"grid": 2, **VIDEO}])
 def test_photographs_are_blurred_as_the_recipe_says(camera, photographs):
     recipe = recipes.get("deblurgan").override({"crop": 16, "crops_per_image": 2, **camera})
     found = feeds.find(recipe, feeds.Sources(photographs=str(photographs / "sharp")))

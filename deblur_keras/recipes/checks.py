@@ -159,7 +159,8 @@ def _or(word, field):
 
 # What photographs that are blurred at random go through.
 BLUR = (
-    *("max_length", "intensity", "objects", "defocus", "rotation", "grid"),
+    *("max_length", "intensity", "late", "frames", "duty"),
+    *("objects", "defocus", "rotation", "grid"),
     *("highlights", "shot_noise", "read_noise", "jpeg"),
 )
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -196,6 +197,9 @@ FIELDS = {
     "synthetic_to_real": (tuple, _is_ratio, "two finite numbers above 0, such as [2, 1]"),
     "max_length": _span(60, least=0.1, most=1000),
     "intensity": _or("script", _span(0, least=0, most=1)),
+    "late": _span(0, least=0, most=0.5),
+    "frames": _span(1, least=1, most=1000, whole=True),
+    "duty": _span(1, least=0.001, most=1),
     "objects": _number(0, most=1),
     "defocus": _number(0, most=1),
     "rotation": _number(0, most=45),

@@ -81,6 +81,9 @@ _OFF = "off: not said of the training data, nor in DeblurGAN's code"
 _CAMERA = {
     "max_length": chosen(60.0, "as max_len in DeblurGAN's code"),
     "intensity": chosen("script", "those that DeblurGAN's code picks from"),
+    "late": chosen(0.0, _OFF),
+    "frames": chosen(1, "one exposure, as DeblurGAN's code blurs photographs"),
+    "duty": chosen(1.0, _OFF),
     "objects": chosen(0.0, _OFF),
     "defocus": chosen(0.0, _OFF),
     "rotation": chosen(0.0, _OFF),

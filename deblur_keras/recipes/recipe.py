@@ -99,6 +99,10 @@ class Recipe:
         max_length: Length of the path of synthetic blur in pixels, a number or ``(low, high)``, as
             `datasets.synthetic` takes it; so are all below.
         intensity: How crooked the path is, 0 to 1, a number or ``(low, high)``, or "script".
+        late: How much after the middle of the blurred side the sharp one is, as a part of the
+            exposure, a number or ``(low, high)``, as the next two.
+        frames: Frames that the blurred side is the mean of.
+        duty: Part of each frame's time in which the shutter is open.
         objects: Share of the crops in which something moves by itself.
         defocus: Share of the crops that are partly out of focus, on both sides.
         rotation: Degrees that the camera rolls.
@@ -160,6 +164,9 @@ class Recipe:
     synthetic_to_real: tuple | None = None
     max_length: float | tuple | None = None
     intensity: float | tuple | str | None = None
+    late: float | tuple | None = None
+    frames: int | tuple | None = None
+    duty: float | tuple | None = None
     objects: float | None = None
     defocus: float | None = None
     rotation: float | None = None

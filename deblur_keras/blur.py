@@ -17,19 +17,24 @@ from deblur_keras import camera
 from deblur_keras.shakes import Shake, random_psf_grids, random_shakes
 from deblur_keras.trajectories import (
     EXPOSURES,
+    PATHS,
     SCRIPT_EXPOSURES,
     SCRIPT_INTENSITIES,
+    check_paths,
     psfs,
     random_psfs,
     random_trajectories,
+    smooth_trajectories,
 )
 
 __all__ = [
     "EXPOSURES",
+    "PATHS",
     "SCRIPT_EXPOSURES",
     "SCRIPT_INTENSITIES",
     "Shake",
     "average_frames",
+    "check_paths",
     "motion_blur",
     "paste",
     "psfs",
@@ -37,6 +42,7 @@ __all__ = [
     "random_psfs",
     "random_shakes",
     "random_trajectories",
+    "smooth_trajectories",
 ]
 
 _BRIGHT = 250 / 255  # the level above which highlights rise; photographs clip within a few levels

@@ -10,12 +10,14 @@ import math
 
 import numpy as np
 
-from deblur_keras.trajectories import draw_script, psfs, random_trajectories
+from deblur_keras.trajectories import PATHS, draw_paths, draw_script, psfs, random_trajectories
 
 # A pixel between two samples of a shake, or less where they are few: the difference from thousands
 # of samples is then within the rounding to 8 bits (0.3 grey levels, root mean square).
 _SPACING, _FINEST, _FEW = 1.0, 0.25, 16
-_OWN = 0.5  # share of a grid's path that differs from node to node
+# Share of a grid's path that differs from node to node. A camera that moves smoothly moves nearly
+# the same everywhere, up to perspective, roll and depth.
+_OWN = {"shake": 0.5, "smooth": 0.25}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -193,11 +195,12 @@ def random_psf_grids(
     late=0.0,
     frames=1,
     duty=1.0,
+    paths="shake",
 ):
     """Draws grids of kernels for blur that differs over the picture, as where things move.
 
-    The path of each node is half the camera's, which all share, and half its own; the shutter is
-    the same for all.
+    The path of each node is half the camera's, which all share, and half its own, a quarter where
+    paths are smooth; the shutter is the same for all.
 
     Args:
         count: number of grids.
@@ -206,15 +209,16 @@ def random_psf_grids(
         size: height and width of each kernel in pixels.
         max_length: length of each whole path in pixels at most, a number or one per grid.
         iterations: points of each path.
-        intensity: a number or one per grid; None picks each from `SCRIPT_INTENSITIES`.
-        exposure: in (0, 1], a number or one per grid; None picks each from `SCRIPT_EXPOSURES`.
+        intensity: as in `random_psfs`, a number or one per grid.
+        exposure: as in `random_psfs`, a number or one per grid.
         late: see `psfs`; a number or one per grid, as the next two.
         frames: see `psfs`.
         duty: see `psfs`.
+        paths: as in `random_psfs`.
 
     Returns:
-        float32 array (count, sides, sides, size, size); each kernel sums to 1, its centroid in
-        the middle but for `late`.
+        float32 array (count, sides, sides, size, size); each kernel sums to 1, centred as `PATHS`
+        says but for `late`.
 
     Raises:
         ValueError: `sides` is below 1; see also `random_trajectories` and `psfs`.
@@ -226,16 +230,16 @@ def random_psf_grids(
     if sides < 1:
         raise ValueError(f"sides must be at least 1 node, got {sides}")
     generator = np.random.default_rng(seed)
-    intensity, exposure = draw_script(count, generator, intensity, exposure)
-    common = random_trajectories(count, iterations, max_length, intensity, generator)
+    intensity, exposure = draw_script(count, generator, intensity, exposure, paths)
+    drawn = draw_paths(paths, count, iterations, max_length, intensity, generator)
     if sides == 1:
-        kernels = psfs(common, exposure, size, late=late, frames=frames, duty=duty)
+        kernels = psfs(drawn, exposure, size, PATHS[paths], late=late, frames=frames, duty=duty)
         return kernels[:, None, None]
     intensity, exposure, length, late, frames, duty = (
         np.repeat(np.broadcast_to(value, (count,)), sides**2)
         for value in (intensity, exposure, max_length, late, frames, duty)
     )
-    own = random_trajectories(count * sides**2, iterations, length, intensity, generator)
-    paths = (1 - _OWN) * common.repeat(sides**2, axis=0) + _OWN * own
-    kernels = psfs(paths, exposure, size, late=late, frames=frames, duty=duty)
+    own = draw_paths(paths, count * sides**2, iterations, length, intensity, generator)
+    drawn = (1 - _OWN[paths]) * drawn.repeat(sides**2, axis=0) + _OWN[paths] * own
+    kernels = psfs(drawn, exposure, size, PATHS[paths], late=late, frames=frames, duty=duty)
     return kernels.reshape(count, sides, sides, size, size)

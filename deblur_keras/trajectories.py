@@ -1,7 +1,8 @@
 """Random camera trajectories, and the point-spread functions that a shutter makes of them.
 
-`random_trajectories` draws how a camera shakes, `psfs` exposes a point of light along it, and
-`random_psfs` does both. Users find them in `blur`, beside what blurs a photograph with the result.
+`random_trajectories` draws how a camera shakes, `smooth_trajectories` how it moves in a moment,
+`psfs` exposes a point of light along that, and `random_psfs` does both. Users find them in `blur`,
+beside what blurs a photograph with the result.
 """
 
 import numpy as np
@@ -14,6 +15,9 @@ SCRIPT_EXPOSURES = EXPOSURES[1:]
 
 SCRIPT_INTENSITIES = (0.01, 0.009, 0.008, 0.007, 0.005, 0.003)
 """The intensities that the authors' script picks from."""
+
+PATHS = {"shake": "centroid", "smooth": "middle"}
+"""The kinds of paths, and how their kernels are centred: a path of inertia says where it was."""
 
 
 def random_trajectories(count, iterations=2000, max_length=60.0, intensity=None, seed=None):
@@ -51,15 +55,44 @@ def random_trajectories(count, iterations=2000, max_length=60.0, intensity=None,
         from U(0, 10) (printed: 0.7), the pull is `-x` (printed: `+x`), and the first velocity is
         scaled by the intensity.
     """
-    if count < 1 or iterations < 2:
-        raise ValueError(
-            f"expected count >= 1 and iterations >= 2, got count={count}, iterations={iterations}"
-        )
-    length = _one_each(max_length, count, "max_length")
-    if not (np.isfinite(length).all() and (length > 0).all()):
-        raise ValueError(f"max_length must be positive and finite (pixels), got {max_length}")
+    length = _lengths(count, iterations, max_length)
     shake = _draw_shake(count, iterations, intensity, np.random.default_rng(seed))
     return _follow_shake(shake, length)
+
+
+def smooth_trajectories(count, iterations=2000, max_length=60.0, seed=None):
+    """Draws how a camera or a thing moves in a moment: with inertia, as in the pairs of GoPro.
+
+    Position is a polynomial of the third degree in time. Where velocity prevails the path is a
+    line, where acceleration does a bow that is slow at its turn, or a way there and back.
+
+    Args:
+        count: number of trajectories.
+        iterations: points of each trajectory, at least 2; also the time resolution of `psfs`.
+        max_length: length of each path in pixels, a number or one per trajectory.
+        seed: anything that `numpy.random.default_rng` takes, a `Generator` included.
+
+    Returns:
+        complex128 array (count, iterations): x + iy in pixels, equally far apart in time, but not
+        in space.
+
+    Raises:
+        ValueError: an argument out of its range.
+
+    Example:
+        >>> path = smooth_trajectories(1, max_length=60.0, seed=1)[0]
+        >>> float(np.abs(np.diff(path)).sum().round(9))
+        60.0
+    """
+    length = _lengths(count, iterations, max_length)
+    generator = np.random.default_rng(seed)
+    drawn = generator.standard_normal((count, 3, 2)).view(np.complex128)
+    # Up to as much acceleration as velocity at the ends, and half of that by a change of it.
+    drawn[:, 1:, 0] *= generator.uniform(0, 1, (count, 2)) * (1.0, 0.5)
+    time = np.linspace(-1, 1, iterations)
+    paths = drawn[..., 0] @ time ** np.arange(1, 4)[:, None]
+    way = np.abs(np.diff(paths)).sum(axis=1)
+    return paths * (length / way)[:, None]
 
 
 def psfs(
@@ -83,17 +116,20 @@ def psfs(
         exposure: in (0, 1]; a number, or (count,) one per trajectory, or two-dimensional
             (1, E) or (count, E) for E exposures of each trajectory.
         size: height and width of the kernels in pixels. 1 + 2 |late| times the length of the path,
-            + 4, always fits.
+            + 4, always fits paths of constant speed around their centroid, twice the length, + 4,
+            those around their middle.
         centering: "centroid" puts each kernel's centroid exactly on pixel (size // 2, size // 2),
             so that a blurred photograph does not move against the sharp one. "bounding-box" puts
             the whole path's bounding box in the middle, to whole pixels, as the authors' code
-            does; short exposures are then off centre.
+            does; short exposures are then off centre. "middle" puts there what was on it in the
+            middle of the exposure, as a video's middle frame is the sharp side of its mean: of a
+            way there and back that is the turn.
         normalize: True makes each kernel sum to 1. False leaves the light received, which is the
             exposure, but 1 - 1/iterations for the full one: the first point carries no time.
         late: part of the exposure, a number or one per trajectory in [-0.5, 0.5], by which the
             sharp photograph is taken after the middle of the blurred one; the centroid lies off
             the middle by what the path moves in that time. 0.0625 is half a frame where eight are
-            averaged, as in some of GoPro's pairs. For "centroid" alone.
+            averaged, as in some of GoPro's pairs. Not for "bounding-box".
         frames: in how many equal parts the exposure falls, a whole number or one per trajectory:
             the frames of a video whose mean the blurred photograph is.
         duty: part of each frame's time, in its middle, in which the shutter is open, in (0, 1]; a
@@ -131,18 +167,21 @@ def psfs(
         )
     if not np.isfinite(paths).all():
         raise ValueError("trajectories must be finite, got NaN or infinity")
-    if centering not in ("centroid", "bounding-box"):
-        raise ValueError(f'centering must be "centroid" or "bounding-box", got {centering!r}')
+    if centering not in ("centroid", "middle", "bounding-box"):
+        raise ValueError(
+            f'centering must be "centroid", "middle" or "bounding-box", got {centering!r}'
+        )
     if size < 2:
         raise ValueError(f"size must be at least 2 pixels, got {size}")
     late = np.asarray(late)
     if (
         late.dtype.kind not in "fiu"
         or not (np.abs(late) <= 0.5).all()
-        or (centering != "centroid" and late.any())
+        or (centering == "bounding-box" and late.any())
     ):
         raise ValueError(
-            f'late must be in [-0.5, 0.5], and needs centering="centroid"; got {late!r}'
+            f'late must be in [-0.5, 0.5], and needs another centering than "bounding-box"; got '
+            f"{late!r}"
         )
     frames, duty = np.asarray(frames), np.asarray(duty)
     if frames.dtype.kind not in "iu" or not (frames >= 1).all():
@@ -183,6 +222,7 @@ def random_psfs(
     late=0.0,
     frames=1,
     duty=1.0,
+    paths="shake",
 ):
     """Draws point-spread functions with the settings of the script of DeblurGAN's authors.
 
@@ -194,15 +234,19 @@ def random_psfs(
         size: height and width in pixels.
         max_length: length of each whole path in pixels, a number or one per kernel.
         iterations: points of each path.
-        intensity: a number or one per kernel; None picks each from `SCRIPT_INTENSITIES`.
-        exposure: in (0, 1], a number or one per kernel; None picks each from `SCRIPT_EXPOSURES`.
+        intensity: a number or one per kernel; None picks each from `SCRIPT_INTENSITIES`. Of
+            "shake" alone.
+        exposure: in (0, 1], a number or one per kernel; None picks each from `SCRIPT_EXPOSURES`
+            for "shake", and is 1 for "smooth".
         late: see `psfs`; a number or one per kernel, as the next two.
         frames: see `psfs`.
         duty: see `psfs`.
+        paths: one of `PATHS`: "shake" as `random_trajectories` draws, or "smooth" as
+            `smooth_trajectories` does.
 
     Returns:
-        float32 array (count, size, size); each kernel sums to 1, its centroid in the middle but
-        for `late`.
+        float32 array (count, size, size); each kernel sums to 1, centred as `PATHS` says but for
+        `late`.
 
     Raises:
         ValueError: see `random_trajectories` and `psfs`.
@@ -215,12 +259,19 @@ def random_psfs(
         Kupyn et al., "DeblurGAN", 2018, section 4, and the script of the published code.
     """
     generator = np.random.default_rng(seed)
-    intensity, exposure = draw_script(count, generator, intensity, exposure)
-    paths = random_trajectories(count, iterations, max_length, intensity, generator)
-    return psfs(paths, exposure, size, late=late, frames=frames, duty=duty)
+    intensity, exposure = draw_script(count, generator, intensity, exposure, paths)
+    drawn = draw_paths(paths, count, iterations, max_length, intensity, generator)
+    return psfs(drawn, exposure, size, PATHS[paths], late=late, frames=frames, duty=duty)
 
 
-def draw_script(count, generator, intensity=None, exposure=None):
+def draw_paths(kind, count, iterations, max_length, intensity, generator):
+    """Draws trajectories of one of the kinds of `PATHS`; `intensity` is of "shake" alone."""
+    if kind == "smooth":
+        return smooth_trajectories(count, iterations, max_length, generator)
+    return random_trajectories(count, iterations, max_length, intensity, generator)
+
+
+def draw_script(count, generator, intensity=None, exposure=None, paths="shake"):
     """Draws what the script of DeblurGAN's authors picks for each kernel, where it is not given.
 
     Args:
@@ -228,6 +279,7 @@ def draw_script(count, generator, intensity=None, exposure=None):
         generator: `numpy.random.Generator`.
         intensity: what is given; None picks each from `SCRIPT_INTENSITIES`.
         exposure: the same; None picks each from `SCRIPT_EXPOSURES`.
+        paths: one of `PATHS`; the script's are of "shake", and "smooth" is exposed as a whole.
 
     Returns:
         (intensity, exposure), each as given or an array (count,).
@@ -238,11 +290,22 @@ def draw_script(count, generator, intensity=None, exposure=None):
     """
     if not isinstance(count, int | np.integer) or count < 1:
         raise ValueError(f"count must be a whole number of kernels, at least 1; got {count!r}")
+    check_paths(paths, intensity)
+    if paths == "smooth":
+        return None, 1.0 if exposure is None else exposure
     if intensity is None:
         intensity = generator.choice(SCRIPT_INTENSITIES, count)
     if exposure is None:
         exposure = generator.choice(SCRIPT_EXPOSURES, count)
     return intensity, exposure
+
+
+def check_paths(paths, intensity=None):
+    """Raises a ValueError unless it is one of `PATHS`, and intensity, where given, is of it."""
+    if paths not in PATHS:
+        raise ValueError(f"paths must be one of {', '.join(PATHS)}; got {paths!r}")
+    if paths == "smooth" and intensity is not None:
+        raise ValueError(f'intensity is of paths="shake" alone, got {intensity}')
 
 
 def _position(paths, moments):
@@ -332,11 +395,14 @@ def _expose(paths, light, part, size, centering, normalize, late):
     if centering == "bounding-box":
         paths = _shifted_to_middle(paths, size)
     paths = paths[:, : light.shape[1]]  # the rest is in the dark
-    if centering == "centroid":
-        still = np.einsum("ct,ct->c", light, paths) / light.sum(axis=1)
-        if late.any():
-            middle, lit = part * iterations / 2, part * iterations
-            still = still + _position(paths, middle + late * lit) - _position(paths, middle)
+    if centering != "bounding-box":
+        middle, lit = part * iterations / 2, part * iterations
+        if centering == "middle":
+            still = _position(paths, middle + late * lit)
+        else:
+            still = np.einsum("ct,ct->c", light, paths) / light.sum(axis=1)
+            if late.any():
+                still = still + _position(paths, middle + late * lit) - _position(paths, middle)
         paths = paths + ((1 + 1j) * (size // 2) - still)[:, None]
     x, y = np.ascontiguousarray(paths.real), np.ascontiguousarray(paths.imag)
     dark = light == 0
@@ -370,6 +436,18 @@ def _shifted_to_middle(paths, size):
         return at + np.ceil((size - at.max(axis=-1, keepdims=True)) / 2)
 
     return shifted(paths.real) + 1j * shifted(paths.imag)
+
+
+def _lengths(count, iterations, max_length):
+    """Lengths of paths, (count,), checked, as are the numbers of paths and points."""
+    if count < 1 or iterations < 2:
+        raise ValueError(
+            f"expected count >= 1 and iterations >= 2, got count={count}, iterations={iterations}"
+        )
+    length = _one_each(max_length, count, "max_length")
+    if not (np.isfinite(length).all() and (length > 0).all()):
+        raise ValueError(f"max_length must be positive and finite (pixels), got {max_length}")
+    return length
 
 
 def _one_each(value, count, name):

@@ -71,28 +71,23 @@ def streams(photographs, frames, pairs, crop, seed, cache):
         return kind(share, number, datasets.averaged, frames, **given)
 
     # Blur mixes light, but videos and many benchmarks mix grey levels: both are shown. The paths of
-    # DeblurGAN's script are knots, a quarter as wide as they are long; a camera or a thing that
-    # moves past makes long and nearly straight ones, here as in a mean of 8 to 12 frames. Short
-    # ones teach not to overdo it. Frames of videos are short in the sun: a mean of a few shows what
-    # moves quickly as a row of copies. Here motion is slow, so long windows stand for quick motion
-    # under an open shutter, and every second to fifth frame for that in the sun.
+    # DeblurGAN's script are knots, a quarter as wide as they are long; a camera or a thing moves
+    # smoothly in a moment, and of a video the sharp side is what was seen in the middle of the
+    # time. Frames of videos are short in the sun: a mean of a few shows what moves quickly as a row
+    # of copies. Here motion is slow, so long windows stand for quick motion under an open shutter,
+    # and every second to fifth frame for that in the sun. Short paths teach not to overdo it.
     soft = {"scale": (*scales, 2.0)}
     long = {"max_length": (6.0, 120.0), "kernel_size": 128, **soft}
-    straight = {"intensity": (0.0, 0.0006), "late": (0.04, 0.0625), **soft}
-    straight |= {"max_length": (6.0, 80.0), "kernel_size": 96}
-    copies = {**straight, "frames": (7, 13), "duty": (0.05, 1.0)}
+    smooth = {"paths": "smooth", "max_length": (4.0, 80.0), "late": (0.0, 0.0625), **soft}
+    smooth |= {"frames": (7, 13), "duty": (0.05, 1.0)}
     kinds = [
         blurred(0.04, 0, **long, objects=0.3),
         blurred(0.04, 1, **long, objects=0.3, gamma=1.0),
-        blurred(0.05, 2, **long, grid=2),
-        blurred(0.04, 12, **straight, grid=2),
-        blurred(0.04, 13, **straight, grid=2, gamma=1.0),
-        blurred(0.02, 14, **straight, objects=0.5),
-        blurred(0.02, 15, **straight, objects=0.5, gamma=1.0),
-        blurred(0.03, 16, **copies, grid=2),
-        blurred(0.07, 17, **copies, grid=2, gamma=1.0),
-        blurred(0.01, 18, **copies, objects=0.5),
-        blurred(0.02, 19, **copies, objects=0.5, gamma=1.0),
+        blurred(0.04, 2, **long, grid=2),
+        blurred(0.07, 22, **smooth, grid=2),
+        blurred(0.12, 23, **smooth, grid=2, gamma=1.0),
+        blurred(0.03, 24, **smooth, objects=0.5),
+        blurred(0.04, 25, **smooth, objects=0.5, gamma=1.0),
         blurred(0.03, 3, max_length=(6.0, 40.0), rotation=1.5, gamma=1.0),
         blurred(0.16, 4, **soft),
         blurred(0.03, 5, highlights=(1.0, 4.0), jpeg=(75, 95), noise=(0.0, 6.0)),

@@ -106,6 +106,40 @@ class TestTrajectories:
             blur.random_trajectories(**{"count": 2, **arguments})
 
 
+class TestSmoothTrajectories:
+    @given(seed=st.integers(0, 2**32), length=st.floats(1e-3, 1e3))
+    @settings(max_examples=30, deadline=None)
+    def test_inertia_and_exact_length(self, seed, length):
+        paths = blur.smooth_trajectories(4, 200, length, seed)
+        np.testing.assert_allclose(np.abs(np.diff(paths)).sum(axis=1), length, rtol=1e-9)
+        # Of polynomials of the third degree all fourth differences are 0.
+        assert np.abs(np.diff(paths, 4)).max() < 1e-10 * length
+        np.testing.assert_array_equal(paths, blur.smooth_trajectories(4, 200, length, seed))
+
+    def test_lines_bows_and_ways_back(self):
+        paths = blur.smooth_trajectories(400, 400, 1.0, seed=2)
+        ends = np.abs(paths[:, -1] - paths[:, 0])  # 1 of a line, 0 of a way there and back
+        assert (ends > 0.95).mean() > 0.2 and (ends < 0.5).mean() > 0.05
+        speed = np.abs(np.diff(paths))
+        assert np.median(speed.max(axis=1) / speed.min(axis=1)) > 2
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            ({"count": 0}, "expected count >= 1"),
+            ({"count": 1, "max_length": 0}, "max_length must be positive"),
+            ({"count": 2, "max_length": [1, 2, 3]}, "max_length must be a number or 2 of them"),
+        ],
+    )
+    def test_wrong_arguments(self, wrong, message):
+        with pytest.raises(ValueError, match=message):
+            blur.smooth_trajectories(**wrong)
+        with pytest.raises(ValueError, match="paths must be one of shake, smooth; got 'x'"):
+            blur.random_psfs(1, paths="x")
+        with pytest.raises(ValueError, match='intensity is of paths="shake" alone'):
+            blur.random_psf_grids(1, paths="smooth", intensity=0.1)
+
+
 class TestPsfs:
     def test_sums_are_the_exposures(self, paths):
         # The authors' kernels, measured on their code: 0.01, 0.1, 0.5, 0.9995.
@@ -159,7 +193,7 @@ class TestPsfs:
             np.testing.assert_allclose(found, (-moved.imag, -moved.real), atol=0.05)
         with pytest.raises(ValueError, match=r"late must be in \[-0.5, 0.5\]"):
             blur.psfs(paths, late=0.6)
-        with pytest.raises(ValueError, match="needs centering"):
+        with pytest.raises(ValueError, match="needs another centering"):
             blur.psfs(paths, late=0.1, centering="bounding-box")
 
     def test_a_mean_of_short_frames_is_a_row_of_copies(self):
@@ -177,6 +211,19 @@ class TestPsfs:
         wide = blur.psfs(line, size=64, frames=5, duty=0.5)[32]
         copy = np.array([0, 0.025, 0.05, 0.05, 0.05, 0.025, 0, 0])
         np.testing.assert_allclose(wide[13:53], np.tile(copy, 5), atol=1e-3)
+
+    def test_the_middle_of_the_time_is_not_that_of_the_light(self):
+        # There and back: x = 8 t^2, slow at its turn, which is in the middle of the time.
+        time = np.linspace(-1, 1, 8001)
+        turn = blur.psfs(8 * time**2 + 0j, size=24, centering="middle")[12]
+        assert turn[:11].sum() == 0 and turn.argmax() == 12
+        # The light within s pixels of the turn is sqrt(s / 8); triangles spread it by a pixel.
+        within = turn[11 : 12 + 4].sum() + turn[16] / 2
+        assert within == pytest.approx(np.sqrt(4 / 8), abs=0.02)
+        line = 10 * time + 0j
+        for late, off in ((0.0, 0), (0.25, -5)):  # a quarter of 20 pixels later
+            kernel = blur.psfs(line, size=44, centering="middle", late=late).astype(np.float64)
+            np.testing.assert_allclose(centroid(kernel), (22, 22 + off), atol=0.01)
 
     def test_frames_whose_shutter_is_always_open_are_one_exposure(self, paths):
         expected = blur.psfs(paths, ALL)

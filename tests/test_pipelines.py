@@ -396,6 +396,22 @@ def test_the_sharp_side_may_be_late(tmp_path, grid):
     assert max(off) > 0.9
 
 
+@pytest.mark.parametrize("grid", [1, 2])
+def test_of_smooth_paths_the_sharp_side_is_what_the_middle_of_the_time_saw(tmp_path, grid):
+    dot = np.zeros((64, 64, 3), np.uint8)
+    dot[32, 32] = 255
+    images.write(tmp_path / "1.png", dot)
+    options = {"crop": None, "flip": False, "gamma": 1.0, "repeat": True, "grid": grid}
+
+    def lit(**kind):
+        dataset = datasets.synthetic(tmp_path, max_length=50.0, **kind, **options)
+        return [blurred[0, 31:34, 31:34, 0].any() for blurred, _ in levels(dataset.take(40))]
+
+    assert all(lit(paths="smooth"))
+    if grid == 1:  # else the four kernels of the corners are blended there
+        assert not all(lit())  # a knot has its centroid anywhere
+
+
 def copies(kernel):
     """Counts the pieces of a kernel that do not touch."""
     return cv2.connectedComponents((kernel > 0).astype(np.uint8))[0] - 1
@@ -447,6 +463,7 @@ OFF = {
     "late": 0.0,
     "frames": 1,
     "duty": 1.0,
+    "paths": "shake",
 }
 
 
@@ -580,6 +597,10 @@ def test_sensor_noise_grows_with_the_light(tmp_path):
         ({"kernel_size": 63}, "kernel_size must be .* at least 64 for paths of 60 px"),
         ({"kernel_size": 2.5}, "kernel_size must be a whole number"),
         ({"late": 0.1, "rotation": 1}, "late must be 0 where the camera rolls"),
+        ({"paths": "x"}, "paths must be one of shake, smooth"),
+        ({"paths": "smooth", "intensity": 0}, "intensity is of paths"),
+        ({"paths": "smooth", "rotation": 1}, 'paths must be "shake" where the camera rolls'),
+        ({"paths": "smooth", "kernel_size": 123}, "at least 124 for paths of 60 px"),
         ({"frames": 0}, "frames must be a number of at least 1"),
         ({"frames": (7, 9.5)}, "frames must be whole numbers"),
         ({"duty": 0}, "duty must be a number from 0.001 to 1"),
@@ -601,6 +622,10 @@ def test_kernels_are_chosen_so_that_the_straightest_path_fits(length, late):
     tightest = shots.kernel_side(int(np.ceil((1 + 2 * late) * length)) + 4, length, late)
     blur.random_psfs(64, 0, tightest, length, intensity=0.0, exposure=1.0, late=late)
     assert shots.kernel_side(None, 60.0, 0.0) == 64  # streams made before are as they were
+
+    side = shots.kernel_side(None, (6.0, length), late, "smooth")
+    kernels = blur.random_psf_grids(64, 0, 2, side, length, late=late, paths="smooth")
+    assert kernels.shape == (64, 2, 2, side, side)
 
 
 # Averaged frames

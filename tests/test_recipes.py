@@ -130,9 +130,12 @@ def test_what_a_camera_does_is_a_number_or_a_range():
     assert changed.override({"intensity": "script"}).blur()["intensity"] is None
     assert (changed.max_length, changed.objects, changed.defocus) == ((6.0, 40.0), 0.3, 0.2)
     assert (changed.rotation, changed.highlights, changed.shot_noise) == (1.0, (1.0, 4.0), 0.02)
-    video = {"late": 0.05, "frames": [7, 13], "duty": [0.05, 1]}
+    video = {"late": 0.05, "frames": [7, 13], "duty": [0.05, 1], "paths": "smooth"}
     changed = changed.override(video)
     assert (changed.late, changed.frames, changed.duty) == (0.05, (7, 13), (0.05, 1.0))
+    assert changed.blur()["paths"] == changed.paths == "smooth"
+    with pytest.raises(recipes.RecipeError, match="one of shake, smooth"):
+        changed.override({"paths": "straight"})
     assert changed.jpeg == (75, 90) and changed.override({"jpeg": 0}).jpeg == 0
     assert recipes.get("deblurgan").override(tomllib.loads(changed.to_toml())) == changed
     assert changed.override({"rotation": 0, "grid": 3}).grid == 3

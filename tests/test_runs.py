@@ -192,7 +192,7 @@ def same(first, second, batches):
             np.testing.assert_array_equal(side, expected)
 
 
-VIDEO = {"late": (0.0, 0.0625), "frames": (3, 5), "duty": 0.2}
+VIDEO = {"late": (0.0, 0.0625), "frames": (3, 5), "duty": 0.2, "paths": "smooth"}
 
 
 @pytest.mark.parametrize("camera", [{}, CAMERA, {"grid": 2, **VIDEO}])

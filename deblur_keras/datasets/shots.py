@@ -35,10 +35,12 @@ class Motions:
         frames: How many frames are averaged, as `blur.psfs` takes it, or (low, high) to draw it;
             for things and camera alike, as is the next.
         duty: Part of each frame's time in which the shutter is open, or (low, high).
+        paths: Kind of the paths, one of `blur.PATHS`.
         things: Whether they are motions of things, which are others than the camera's.
 
     Raises:
-        ValueError: A rotation together with a grid, `late` or frames, or one out of range.
+        ValueError: A rotation together with a grid, `late`, frames or smooth paths, or one out of
+            range.
 
     Example:
         >>> Motions(seed=0, rotation=0.0, grid=3, kernel_size=32, max_length=20.0)[5].shape
@@ -56,6 +58,7 @@ class Motions:
         late=0.0,
         frames=1,
         duty=1.0,
+        paths="shake",
         things=False,
     ):
         if not 0 <= rotation <= 45 or grid < 1 or grid % 1 or (rotation and grid > 1):
@@ -81,6 +84,10 @@ class Motions:
             self._ranges["late"] = latest
         frames, duty = low_high("frames", frames, 1, whole=True), low_high("duty", duty, 1e-3, 1)
         video = frames[1] > 1 or duty[0] < 1
+        blur.check_paths(paths, intensity)
+        if rotation and paths != "shake":
+            raise ValueError(f'paths must be "shake" where the camera rolls, got {paths!r}')
+        kind |= {} if rotation else {"paths": paths}
         if rotation and video:
             raise ValueError(
                 f"frames must be 1, and duty too, where the camera rolls; got {frames}, {duty}"
@@ -113,13 +120,14 @@ class Motions:
             return self._bank(number // self._size)[number % self._size]
 
 
-def kernel_side(given, max_length, late):
+def kernel_side(given, max_length, late, paths="shake"):
     """Finds how large kernels have to be for every path that may be drawn.
 
     Args:
         given: Side in pixels that was asked for; None for 64, or more where paths need it.
         max_length: As `Motions` takes it.
         late: As `Motions` takes it.
+        paths: As `Motions` takes it.
 
     Returns:
         Side in pixels, an even number if none was asked for.
@@ -133,8 +141,10 @@ def kernel_side(given, max_length, late):
     """
     _, longest = low_high("max_length", max_length, 1e-3)
     _, latest = low_high("late", late, 0, 0.5)
-    # A path of constant speed reaches half of its length from its centroid at the most.
-    least = math.ceil((1 + 2 * latest) * longest) + 4
+    # A path of constant speed reaches half of its length from its centroid at the most; of any
+    # other all of it may lie on one side of its middle.
+    reach = 1 + 2 * latest if paths == "shake" else 2
+    least = math.ceil(reach * longest) + 4
     if given is None:
         return max(64, least + least % 2)
     if not isinstance(given, int | np.integer) or given < least:

@@ -48,6 +48,7 @@ def synthetic(
     late=0.0,
     frames=1,
     duty=1.0,
+    paths="shake",
 ):
     """Streams crops of sharp photographs with a fresh random camera shake on each visit.
 
@@ -113,6 +114,10 @@ def synthetic(
         duty: Part of each frame's time in which the shutter is open, above 0 to 1, or ``(low,
             high)``. In a mean of frames that are each sharp, as GoPro's by day, what moves quickly
             is a row of copies: ``frames=(7, 13), duty=(0.05, 1.0)``.
+        paths: "shake" for those of DeblurGAN's script, where the sharp side is in the middle of
+            what the camera saw, or "smooth" for lines, bows and ways there and back, as a camera
+            moves in a moment (`blur.smooth_trajectories`), where it is what the camera saw in the
+            middle of the time. Without `intensity` and `rotation`.
 
     Returns:
         `tf.data.Dataset`, as from `paired`. The sharp crops are untouched pixels, but for things
@@ -159,9 +164,9 @@ def synthetic(
     shots.check_gamma(gamma)
     shots.check_share("objects", objects)
     shots.check_share("defocus", defocus)
-    video = {"late": late, "frames": frames, "duty": duty}
+    video = {"late": late, "frames": frames, "duty": duty, "paths": paths}
     path = {"intensity": intensity, **video}
-    side = shots.kernel_side(kernel_size, max_length, late)
+    side = shots.kernel_side(kernel_size, max_length, late, paths)
     motions = shots.Motions(seed, rotation, grid, side, max_length, **path)
     things = shots.Motions(seed, 0.0, 1, side, max_length, **path, things=True)
     calm = shots.Motions(seed, 0.0, 1, max(side, _CALM_SIDE), _CALM, **video)

@@ -3,6 +3,8 @@
 import difflib
 import math
 
+from deblur_keras.trajectories import PATHS
+
 
 class RecipeError(ValueError):
     """Says which field of a recipe is wrong, and what it could be."""
@@ -159,7 +161,7 @@ def _or(word, field):
 
 # What photographs that are blurred at random go through.
 BLUR = (
-    *("max_length", "intensity", "late", "frames", "duty"),
+    *("max_length", "intensity", "late", "frames", "duty", "paths"),
     *("objects", "defocus", "rotation", "grid"),
     *("highlights", "shot_noise", "read_noise", "jpeg"),
 )
@@ -200,6 +202,7 @@ FIELDS = {
     "late": _span(0, least=0, most=0.5),
     "frames": _span(1, least=1, most=1000, whole=True),
     "duty": _span(1, least=0.001, most=1),
+    "paths": (str, lambda value: value in PATHS, f"one of {', '.join(PATHS)}"),
     "objects": _number(0, most=1),
     "defocus": _number(0, most=1),
     "rotation": _number(0, most=45),

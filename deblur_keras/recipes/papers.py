@@ -84,6 +84,7 @@ _CAMERA = {
     "late": chosen(0.0, _OFF),
     "frames": chosen(1, "one exposure, as DeblurGAN's code blurs photographs"),
     "duty": chosen(1.0, _OFF),
+    "paths": chosen("shake", "as DeblurGAN's code draws them"),
     "objects": chosen(0.0, _OFF),
     "defocus": chosen(0.0, _OFF),
     "rotation": chosen(0.0, _OFF),

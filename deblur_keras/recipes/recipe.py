@@ -103,6 +103,7 @@ class Recipe:
             exposure, a number or ``(low, high)``, as the next two.
         frames: Frames that the blurred side is the mean of.
         duty: Part of each frame's time in which the shutter is open.
+        paths: "shake" or "smooth".
         objects: Share of the crops in which something moves by itself.
         defocus: Share of the crops that are partly out of focus, on both sides.
         rotation: Degrees that the camera rolls.
@@ -167,6 +168,7 @@ class Recipe:
     late: float | tuple | None = None
     frames: int | tuple | None = None
     duty: float | tuple | None = None
+    paths: str | None = None
     objects: float | None = None
     defocus: float | None = None
     rotation: float | None = None

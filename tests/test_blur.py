@@ -310,7 +310,7 @@ class TestPsfs:
             ({"exposure": 0.0}, r"in \(0, 1\]"),
             ({"exposure": [0.1, 0.2]}, r"one per trajectory"),
             ({"exposure": np.nan}, r"in \(0, 1\]"),
-            ({"centering": "middle"}, "centroid"),
+            ({"centering": "centre"}, "centroid"),
             ({"size": 1}, "at least 2"),
             ({"trajectories": np.zeros((2, 2, 2))}, r"got shape \(2, 2, 2\)"),
             ({"trajectories": [0, np.nan]}, "finite"),

@@ -1,8 +1,8 @@
 """Makes motion blur: random camera trajectories, their point-spread functions, blurred photographs.
 
 The way of a blur is trajectory -> psf -> photograph, one function for each arrow:
-`random_trajectories` draws how a camera shakes, `psfs` exposes a point of light along it (both
-from `trajectories`, as is `random_psfs`, which does both), `motion_blur` blurs a photograph with
+`random_trajectories` draws how a camera shakes (`trajectories`), `psfs` exposes a point of light
+along it (`exposures`, with `random_psfs`, which does both), `motion_blur` blurs a photograph with
 the result, and adds what else a camera does (`camera`). For blur that differs over the photograph
 it takes what `random_shakes` and `random_psf_grids` draw (`shakes`). `average_frames` makes real
 blur instead, out of the frames of a fast camera.
@@ -14,15 +14,13 @@ import cv2
 import numpy as np
 
 from deblur_keras import camera
+from deblur_keras.exposures import psfs, random_psfs
 from deblur_keras.shakes import Shake, random_psf_grids, random_shakes
 from deblur_keras.trajectories import (
     EXPOSURES,
     PATHS,
     SCRIPT_EXPOSURES,
     SCRIPT_INTENSITIES,
-    check_paths,
-    psfs,
-    random_psfs,
     random_trajectories,
     smooth_trajectories,
 )
@@ -34,7 +32,6 @@ __all__ = [
     "SCRIPT_INTENSITIES",
     "Shake",
     "average_frames",
-    "check_paths",
     "motion_blur",
     "paste",
     "psfs",

@@ -1,7 +1,7 @@
 """Draws blur that differs over the picture: a camera that rolls, or a grid of kernels.
 
-`trajectories` draws the paths and makes kernels of them; `camera` applies what is drawn here. Users
-find both in `blur`.
+`trajectories` draws the paths, `exposures` makes kernels of them, `camera` applies what is drawn
+here. Users find both in `blur`.
 """
 
 import dataclasses
@@ -10,7 +10,8 @@ import math
 
 import numpy as np
 
-from deblur_keras.trajectories import PATHS, draw_paths, draw_script, psfs, random_trajectories
+from deblur_keras.exposures import psfs
+from deblur_keras.trajectories import PATHS, draw_paths, draw_script, random_trajectories
 
 # A pixel between two samples of a shake, or less where they are few: the difference from thousands
 # of samples is then within the rounding to 8 bits (0.3 grey levels, root mean square).

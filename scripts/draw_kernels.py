@@ -69,21 +69,15 @@ def main(pairs, output, block, side, blocks):
                 f"{pair.name}: expected at least {block}x{block} pixels, and kernels of at most "
                 f"that; got {sharp.shape[1]}x{sharp.shape[0]} and {side}. Give a smaller --block."
             )
-        starts = [np.linspace(0, length - block, blocks).astype(int) for length in sharp.shape[:2]]
-        squares.append(
-            np.vstack(
-                [
-                    np.hstack(
-                        [
-                            drawn(kernel_between(*(each[part] for each in (sharp, blurred)), side))
-                            for left in starts[1]
-                            for part in [np.s_[top : top + block, left : left + block]]
-                        ]
-                    )
-                    for top in starts[0]
-                ]
-            )
+        tops, lefts = (
+            np.linspace(0, length - block, blocks).astype(int) for length in sharp.shape[:2]
         )
+        rows = []
+        for top in tops:
+            parts = [np.s_[top : top + block, left : left + block] for left in lefts]
+            kernels = [kernel_between(sharp[part], blurred[part], side) for part in parts]
+            rows.append(np.hstack([drawn(kernel) for kernel in kernels]))
+        squares.append(np.vstack(rows))
         click.echo(pair.name)
     images.write(output, np.hstack(squares))
     click.echo(output)

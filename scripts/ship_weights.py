@@ -32,8 +32,6 @@ _PHOTOGRAPH, _TILE = 1024, 512
               "nothing changes a result by half a grey level.")  # fmt: skip
 def main(name, generator, sees):
     """Writes the files and prints how large they are, and how far apart."""
-    import onnx
-
     from deblur_keras.engines import conversion
     from deblur_keras.export import onnx_runner
 
@@ -48,18 +46,11 @@ def main(name, generator, sees):
                 path.write_bytes(models.pretrained_path(each).read_bytes())
             model = models.load(path)
             converted = conversion.convert(model, each, portable.sha256(path))
-            network = models.describe(model, each)
             around = sees
-            if around is None and not generator:  # it has been noted before
-                noted, _ = portable.describe(models.WEIGHTS / f"{each}{portable.GRAPH}")
-                around = noted.halo if noted.halo != network.halo else None
+            if around is None and not generator:
+                around = noted(each, model)
             if around is not None:
-                if network.halo is None:
-                    raise ValueError(f"--sees: {each} has a layer that looks at the whole image")
-                halo = -(-around // network.multiple) * network.multiple
-                network = dataclasses.replace(network, halo=min(halo, network.halo))
-                note = portable.metadata(network, portable.sha256(path))
-                onnx.helper.set_model_props(converted, note)
+                note_sees(converted, models.describe(model, each), portable.sha256(path), around)
                 sealed = Path(folder) / f"{each}.onnx"
                 sealed.write_bytes(portable.seal(converted.SerializeToString()))
                 check_sees(sealed, around)
@@ -70,6 +61,23 @@ def main(name, generator, sees):
                 images.write_bytes(models.WEIGHTS / file, content)
                 click.echo(f"{models.WEIGHTS / file}: {len(content) / 1e6:.2f} MB")
             click.echo(f"Largest difference between them: {difference:.1g} in [-1, 1]")
+
+
+def noted(name, model):
+    """Says how many pixels around tiles the shipped file notes, if it is not what layers say."""
+    shipped, _ = portable.describe(models.WEIGHTS / f"{name}{portable.GRAPH}")
+    return shipped.halo if shipped.halo != models.describe(model, name).halo else None
+
+
+def note_sees(converted, network, digest, sees):
+    """Notes in a converted network, in place, that tiles need no more than `sees` around them."""
+    import onnx
+
+    if network.halo is None:
+        raise ValueError(f"--sees: {network.name} has a layer that looks at the whole image")
+    halo = -(-sees // network.multiple) * network.multiple
+    network = dataclasses.replace(network, halo=min(halo, network.halo))
+    onnx.helper.set_model_props(converted, portable.metadata(network, digest))
 
 
 def check_sees(file, sees):

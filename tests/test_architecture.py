@@ -12,8 +12,9 @@ import deblur_keras
 PACKAGE = Path(deblur_keras.__file__).parent
 FLOORS = {
     **dict.fromkeys(["layers", "losses", "metrics", "images", "registration", "sheets"], 1),
+    **dict.fromkeys(["averaging", "frames"], 1),
     **dict.fromkeys(["memory", "scratch", "tiles", "planning", "locks", "films"], 1),
-    **dict.fromkeys(["blur", "trajectories", "shakes", "camera", "averaging", "frames"], 1),
+    **dict.fromkeys(["blur", "exposures", "trajectories", "shakes", "camera"], 1),
     **dict.fromkeys(
         ["video", "overlap", "portable", "kernels", "wire", "ensembles", "uncertainty"], 1
     ),
@@ -24,7 +25,7 @@ FLOORS = {
     **dict.fromkeys(["curves", "run_config", "run_notes"], 4),
     **dict.fromkeys(["cli", "demo"], 5),
 }
-# On one floor: pixels are converted in images, trajectories are half of blur, a command is its
+# On one floor: pixels are converted in images, blur is in parts, a command is its
 # function's face, a run is a recipe and its feed, both
 # in its configuration, a restorer restores in tiles and by engines, a
 # model is described by what its layers say, an uncertainty map is an image, a run is drawn
@@ -34,6 +35,7 @@ SIBLINGS = {
     *(("averaging", "blur"), ("averaging", "images"), ("frames", "images")),
     *(("video", "images"), ("video", "frames")),
     *(("blur", "camera"), ("blur", "shakes"), ("shakes", "trajectories")),
+    *(("blur", "exposures"), ("shakes", "exposures"), ("exposures", "trajectories")),
     *(("runs", "recipes"), ("runs", "feeds"), ("restorer", "tiled")),
     *(("runs", "curves"), ("runs", "run_notes"), ("run_notes", "curves"), ("films", "images")),
     *(("curves", "evaluation"), ("runs", "run_config")),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 
-from deblur_keras import camera, shakes, trajectories
+from deblur_keras import camera, exposures, shakes
 
 
 def scene(height, width, channels=3, seed=0):
@@ -67,7 +67,7 @@ class TestExpose:
         light = scene(70, 80)
         for exposure in (0.1, 0.5, 1.0):
             shake = shakes.random_shakes(1, 7, 0.0, 18.0, exposure=exposure)[0]
-            kernel = trajectories.random_psfs(1, 7, 32, 18.0, exposure=exposure)[0]
+            kernel = exposures.random_psfs(1, 7, 32, 18.0, exposure=exposure)[0]
             expected = camera.convolve(light, kernel, (16, 16))
             difference = (camera.expose(light, shake) - expected) * 255
             assert np.abs(difference).max() < 2
@@ -132,7 +132,7 @@ class TestExpose:
 class TestGrid:
     def test_equal_kernels_are_one_kernel(self):
         light = scene(64, 90)
-        kernel = trajectories.random_psfs(1, 3, 32, 20.0)[0]
+        kernel = exposures.random_psfs(1, 3, 32, 20.0)[0]
         expected = camera.convolve(light, kernel, (16, 16))
         for nodes in ((1, 1), (1, 3), (2, 2), (5, 4)):
             kernels = np.tile(kernel, (*nodes, 1, 1))
@@ -193,7 +193,7 @@ class TestHighlights:
         light[25:35, 35:45] = 1
         raised = camera.raise_highlights(light, 5.0, 0.9)
         assert raised.sum() > 4 * light.sum()
-        kernel = trajectories.random_psfs(1, 3, 32, 20.0)[0]
+        kernel = exposures.random_psfs(1, 3, 32, 20.0)[0]
         assert camera.convolve(raised, kernel, (16, 16)).sum() == pytest.approx(raised.sum(), 1e-4)
         shake = shakes.random_shakes(1, 3, 3.0, 20.0)[0]
         assert camera.expose(raised, shake).sum() == pytest.approx(raised.sum(), 2e-3)

@@ -356,10 +356,15 @@ def test_things_that_move_are_pasted_from_other_photographs(tmp_path):
     assert 15 < sum(plain) < 30
 
 
-def test_paths_of_no_intensity_are_straight(tmp_path):
+def write_dot(folder):
+    """A point of light in the middle, which comes out as its kernel."""
     dot = np.zeros((64, 64, 3), np.uint8)
     dot[32, 32] = 255
-    images.write(tmp_path / "1.png", dot)
+    images.write(folder / "1.png", dot)
+
+
+def test_paths_of_no_intensity_are_straight(tmp_path):
+    write_dot(tmp_path)
     options = {"crop": None, "flip": False, "gamma": 1.0, "max_length": 20.0, "repeat": True}
 
     def extents(**kind):
@@ -379,9 +384,7 @@ def test_paths_of_no_intensity_are_straight(tmp_path):
 
 @pytest.mark.parametrize("grid", [1, 2])
 def test_the_sharp_side_may_be_late(tmp_path, grid):
-    dot = np.zeros((64, 64, 3), np.uint8)
-    dot[32, 32] = 255
-    images.write(tmp_path / "1.png", dot)
+    write_dot(tmp_path)
     options = {"crop": None, "flip": False, "gamma": 1.0, "repeat": True, "grid": grid}
     straight = {"intensity": 0.0, "max_length": 20.0}
     off = []
@@ -398,9 +401,7 @@ def test_the_sharp_side_may_be_late(tmp_path, grid):
 
 @pytest.mark.parametrize("grid", [1, 2])
 def test_of_smooth_paths_the_sharp_side_is_what_the_middle_of_the_time_saw(tmp_path, grid):
-    dot = np.zeros((64, 64, 3), np.uint8)
-    dot[32, 32] = 255
-    images.write(tmp_path / "1.png", dot)
+    write_dot(tmp_path)
     options = {"crop": None, "flip": False, "gamma": 1.0, "repeat": True, "grid": grid}
 
     def lit(**kind):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deblur_keras import shakes, trajectories
+from deblur_keras import exposures, shakes, trajectories
 
 
 class TestShake:
@@ -43,7 +43,7 @@ class TestShake:
 
     def test_psfs(self):
         shake = shakes.random_shakes(1, seed=3, rotation=2, exposure=0.5)[0]
-        kernel = trajectories.random_psfs(1, seed=3, exposure=0.5)[0]
+        kernel = exposures.random_psfs(1, seed=3, exposure=0.5)[0]
         kernels = shake.psfs([0, 300 + 200j], 64)
         np.testing.assert_allclose(kernels[0], kernel, atol=1e-6)  # the middle does not roll
         assert np.abs(kernels[1] - kernel).max() > 0.01
@@ -71,11 +71,11 @@ class TestShake:
 class TestRandomShakes:
     def test_the_paths_are_those_of_the_kernels(self):
         drawn = shakes.random_shakes(4, seed=8, rotation=0.0)
-        kernels = trajectories.random_psfs(4, seed=8)
+        kernels = exposures.random_psfs(4, seed=8)
         for shake, kernel in zip(drawn, kernels, strict=True):
             assert shake.exposure in trajectories.SCRIPT_EXPOSURES
             np.testing.assert_allclose(
-                trajectories.psfs(shake.path, shake.exposure), kernel, atol=1e-7
+                exposures.psfs(shake.path, shake.exposure), kernel, atol=1e-7
             )
             assert not shake.angles.any()
 
@@ -125,7 +125,7 @@ class TestRandomPsfGrids:
 
     def test_one_node_is_one_kernel(self):
         grids = shakes.random_psf_grids(3, seed=4, sides=1)
-        np.testing.assert_array_equal(grids[:, 0, 0], trajectories.random_psfs(3, seed=4))
+        np.testing.assert_array_equal(grids[:, 0, 0], exposures.random_psfs(3, seed=4))
 
     def test_seed(self):
         first, again, other = (shakes.random_psf_grids(1, seed=seed) for seed in (1, 1, 2))

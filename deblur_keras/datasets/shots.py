@@ -10,6 +10,7 @@ import numpy as np
 
 from deblur_keras import blur
 from deblur_keras.datasets import streams
+from deblur_keras.trajectories import check_paths
 
 # Drawing one trajectory takes as many steps as drawing a hundred, so they are drawn in banks.
 _BANK = 128
@@ -66,11 +67,12 @@ class Motions:
                 "rotation must be 0 to 45 degrees and grid a whole number of kernels a side, at "
                 f"least 1, not both of them; got rotation={rotation}, grid={grid}"
             )
-        draw, kind = blur.random_psfs, {"size": kernel_size}
+        check_paths(paths, intensity)
+        draw, kind = blur.random_psfs, {"size": kernel_size, "paths": paths}
         if rotation:
             draw, kind = blur.random_shakes, {"rotation": rotation}
         elif grid > 1:
-            draw, kind = blur.random_psf_grids, {"size": kernel_size, "sides": grid}
+            draw, kind = blur.random_psf_grids, {**kind, "sides": grid}
         self._size = max(_BANK // grid**2, 1)
         self._lock = threading.Lock()
         self._lengths = low_high("max_length", max_length, 1e-3)
@@ -79,19 +81,19 @@ class Motions:
             self._ranges["intensity"] = low_high("intensity", intensity, 0, 1)
         latest = low_high("late", late, 0, 0.5)
         if latest[1]:
-            if rotation:
-                raise ValueError(f"late must be 0 where the camera rolls, got {late}")
             self._ranges["late"] = latest
         frames, duty = low_high("frames", frames, 1, whole=True), low_high("duty", duty, 1e-3, 1)
         video = frames[1] > 1 or duty[0] < 1
-        blur.check_paths(paths, intensity)
-        if rotation and paths != "shake":
-            raise ValueError(f'paths must be "shake" where the camera rolls, got {paths!r}')
-        kind |= {} if rotation else {"paths": paths}
-        if rotation and video:
-            raise ValueError(
-                f"frames must be 1, and duty too, where the camera rolls; got {frames}, {duty}"
-            )
+        for wrong, expected in (
+            (latest[1], f"late must be 0 where the camera rolls, got {late}"),
+            (paths != "shake", f'paths must be "shake" where the camera rolls, got {paths!r}'),
+            (
+                video,
+                f"frames must be 1, and duty too, where the camera rolls; got {frames}, {duty}",
+            ),
+        ):
+            if rotation and wrong:
+                raise ValueError(expected)
 
         def bank(number):
             generator = np.random.default_rng([_THINGS if things else _KERNELS, seed, number])

@@ -17,8 +17,8 @@ _MAY_CHANGE = (
 )
 # Fields of recipes that have an option of their own; the others are changed by --set.
 _OPTIONS = (
-    *("batch", "crop", "scale", "crops_per_image", "rotation", "grid", "highlights"),
-    *("shot_noise", "read_noise", "jpeg", "epochs", "learning_rate", "precision"),
+    *("batch", "crop", "scale", "crops_per_image", "paths", "frames", "duty", "rotation", "grid"),
+    *("highlights", "shot_noise", "read_noise", "jpeg", "epochs", "learning_rate", "precision"),
 )
 
 

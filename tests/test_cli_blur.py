@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from deblur_keras import blur, images
+from deblur_keras.cli import blur_table
 from deblur_keras.cli.blur import blur as command
 
 
@@ -109,6 +110,43 @@ def test_effects_are_in_the_table_and_made_by_the_library(photos, tmp_path):
         assert kernels.max() == 255
 
 
+@pytest.mark.parametrize("sides", [1, 2])
+def test_blur_of_a_video_is_in_the_table_and_made_by_the_library(photos, tmp_path, sides):
+    output = tmp_path / "pairs"
+    video = ["--paths", "smooth", "--frames", "7-13", "--duty", "0.05-0.5", "--max-length", 40]
+    result = run(photos, "-o", output, *video, "--grid", sides)
+    assert result.exit_code == 0, result.output
+    for row in table(output):
+        assert 7 <= int(row["frames"]) <= 13
+        assert 0.05 <= float(row["duty"]) <= 0.5
+        seed = int(row["seed"])
+        options = {
+            "size": int(row["size"]),
+            "max_length": 40.0,
+            "frames": int(row["frames"]),
+            "duty": float(row["duty"]),
+            "paths": "smooth",
+        }
+        if sides == 1:
+            kernel = blur.random_psfs(1, [seed, 1], **options)[0]
+        else:
+            kernel = blur.random_psf_grids(1, [seed, 1], sides, **options)[0]
+        expected = blur.motion_blur(images.read(photos / row["file"]), kernel, seed=[seed, 2])
+        np.testing.assert_array_equal(images.read(output / "blur" / row["pair"]), expected)
+
+
+def test_smooth_paths_of_any_length_fit_their_kernels(photos, tmp_path):
+    options = ["--paths", "smooth", "--max-length", 150, "--count", 8]
+    result = run(photos, "-o", tmp_path / "pairs", *options)
+    assert result.exit_code == 0, result.output
+    assert len(table(tmp_path / "pairs")) == 24
+
+
+def test_all_kinds_of_paths_are_offered():
+    (paths,) = [option for option in command.params if option.name == "paths"]
+    assert tuple(paths.type.choices) == tuple(blur.PATHS)
+
+
 def test_a_grid_of_kernels_is_shown_as_one(photos, tmp_path):
     assert run(photos, "-o", tmp_path / "pairs", "--grid", 2).exit_code == 0
     kernels = images.read(tmp_path / "pairs" / "kernels" / "one.png")
@@ -140,8 +178,10 @@ def test_effects_do_not_change_the_shake(photos, tmp_path):
 
 def test_table_from_before_the_effects_makes_the_same_pairs(photos, tmp_path):
     run(photos, "-o", tmp_path / "new", "--noise", 2)
-    later = {"rotation", "grid", "highlights", "shot_noise", "read_noise", "jpeg"}
-    rows = [{k: v for k, v in row.items() if k not in later} for row in table(tmp_path / "new")]
+    rows = [
+        {name: value for name, value in row.items() if name not in blur_table.LATER}
+        for row in table(tmp_path / "new")
+    ]
     with (tmp_path / "old.csv").open("w", newline="") as lines:
         writer = csv.DictWriter(lines, list(rows[0]))
         writer.writeheader()
@@ -157,6 +197,11 @@ def test_table_from_before_the_effects_makes_the_same_pairs(photos, tmp_path):
         (["--faithful", "--rotation", 1], "leave out --rotation"),
         (["--faithful", "--jpeg", 90, "--shot-noise", 0], "leave out --shot-noise, --jpeg"),
         (["--grid", 2, "--rotation", 1], "--rotation or --grid, not both"),
+        (["--faithful", "--paths", "shake"], "leave out --paths"),
+        (["--rotation", 1, "--paths", "smooth"], "--rotation or --paths smooth, not both"),
+        (["--rotation", 1, "--frames", "1-4"], "--rotation or --frames, not both"),
+        (["--rotation", 1, "--duty", 0.5], "--rotation or --duty, not both"),
+        (["--paths", "smooth", "--intensity", 0.1], "--intensity is of --paths shake"),
     ],
 )
 def test_effects_that_do_not_go_together(photos, tmp_path, options, message):
@@ -172,6 +217,7 @@ def test_effects_that_do_not_go_together(photos, tmp_path, options, message):
         [],
         ["--count", 2, "--seed", 9, "--noise", 2.5, "--max-length", 33.3, "--gamma", 1.9],
         ["--faithful", "--exposure", 0.37, "--exposure", 1, "--intensity", 0.05],
+        ["--paths", "smooth", "--frames", "2-9", "--duty", 0.1, "--exposure", 0.7],
         ["--rotation", 2.5, "--shot-noise", 0.03, "--read-noise", 0.004, "--read-noise", 0.01],
         ["--grid", 3, "--highlights", 2, "--highlights", 5.5, "--jpeg", 80, "--jpeg", 35],
     ],

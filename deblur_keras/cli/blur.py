@@ -58,7 +58,7 @@ _TREES = ("blur", "sharp", "kernels")
     type=Number(0, 1, min_open=True),
     multiple=True,
     help="Part of the path that is exposed; give it several times to pick from several.  "
-    "[default: 0.1, 0.5, 1.0]",
+    "[default: 0.1, 0.5, 1.0; of smooth paths 1.0]",
 )
 @click.option(
     "--intensity",
@@ -66,7 +66,7 @@ _TREES = ("blur", "sharp", "kernels")
     type=Number(0, 1),
     multiple=True,
     help="Strength of the shake, from 0 (a straight line); give it several times to pick from "
-    "several.  [default: the six from 0.003 to 0.01 of DeblurGAN's authors]",
+    "several.  [default: the six from 0.003 to 0.01 of DeblurGAN's authors; of smooth paths none]",
 )
 @click.option(
     "--gamma",
@@ -112,6 +112,7 @@ def blur(context, folder, output, table, overwrite, **options):
         deblur-keras blur photos/ -o long/ --max-length 120 --exposure 1
         deblur-keras blur photos/ -o real/ --rotation 1 --highlights 1-4 --shot-noise 0.02 \\
             --read-noise 0.004 --jpeg 75-90
+        deblur-keras blur photos/ -o video/ --paths smooth --frames 7-13 --duty 0.05-1 --gamma 1
         deblur-keras blur photos/ -o again/ --from-csv pairs/blur.csv
     """  # noqa: D301 - click wants the real \b
     if folder.resolve().is_relative_to(output.resolve()):
@@ -134,7 +135,7 @@ def blur(context, folder, output, table, overwrite, **options):
 
 
 def _new_recipes(
-    folder, output, *, seed, count, max_length, exposures, intensities, faithful, **camera
+    folder, output, *, seed, count, max_length, exposures, intensities, faithful, paths, **camera
 ):
     """Draws a recipe for each pair; each is drawn from its own seed."""
     import numpy as np
@@ -153,6 +154,11 @@ def _new_recipes(
             f"no photographs found in {folder}; looked for files ending in "
             f"{images.known_suffixes()}"
         )
+    smooth = paths == "smooth"
+    intensities = (0.0,) if smooth else intensities or SCRIPT_INTENSITIES
+    exposures = exposures or ((1.0,) if smooth else SCRIPT_EXPOSURES)
+    # Holds any path of this length, wherever its centroid, or its middle, lies (see `blur.psfs`).
+    side = 2 * math.ceil(max_length if smooth else max_length / 2) + 4
     recipes = []
     for (file, number), pair in _pair_names(sources, count).items():
         own_seed = int(np.random.SeedSequence([seed, _checksum(file), number]).generate_state(1)[0])
@@ -162,13 +168,13 @@ def _new_recipes(
                 file=file,
                 pair=pair,
                 seed=own_seed,
-                intensity=float(generator.choice(intensities or SCRIPT_INTENSITIES)),
-                exposure=float(generator.choice(exposures or SCRIPT_EXPOSURES)),
+                intensity=float(generator.choice(intensities)),
+                exposure=float(generator.choice(exposures)),
                 max_length=max_length,
                 iterations=_ITERATIONS,
-                # Holds any path of this length, wherever its centroid lies (see `blur.psfs`).
-                size=max(_SMALLEST_KERNEL, 2 * math.ceil(max_length / 2) + 4),
+                size=max(_SMALLEST_KERNEL, side),
                 faithful=int(faithful),
+                **({"paths": paths} if paths else {}),
                 **_pick(generator, camera),
             )
         )
@@ -181,7 +187,7 @@ def _pick(generator, camera):
     for name, value in camera.items():
         if not isinstance(value, tuple):
             picked[name] = value
-        elif name == "jpeg":
+        elif name in ("jpeg", "frames"):
             picked[name] = int(generator.integers(*value, endpoint=True))
         else:
             picked[name] = float(generator.uniform(*value))
@@ -195,6 +201,13 @@ def _refuse_contradictions(options):
         raise click.UsageError(f"--faithful is the authors' picture alone; leave out {names}")
     if options["rotation"] and (options["grid"] or 1) > 1:
         raise click.UsageError("give --rotation or --grid, not both")
+    smooth = options["paths"] == "smooth"
+    video = [name for name in ("frames", "duty") if options[name] not in (None, 1)]
+    if options["rotation"] and (smooth or video):
+        name = "paths smooth" if smooth else video[0]
+        raise click.UsageError(f"give --rotation or --{name}, not both")
+    if smooth and options["intensities"]:
+        raise click.UsageError("--intensity is of --paths shake; leave it out")
 
 
 def _pair_names(sources, count):

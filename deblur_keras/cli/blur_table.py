@@ -20,7 +20,8 @@ class Recipe:
         file: The photograph, below the input folder.
         pair: The results, below blur/, sharp/ and kernels/.
         seed: Of the motion and of the noise.
-        intensity: Of `trajectories.random_trajectories`, as `max_length` and `iterations`.
+        intensity: Of `trajectories.random_trajectories`, as `max_length` and `iterations`; 0 for
+            smooth paths, which have none.
         exposure: Part of the path that is exposed.
         max_length: Length of the path in pixels.
         iterations: Points of the path.
@@ -34,6 +35,9 @@ class Recipe:
         shot_noise: Noise in white, as a part of white.
         read_noise: Noise in black, as a part of white.
         jpeg: Quality; 0 for none.
+        paths: Of `exposures.random_psfs`, as `frames` and `duty`.
+        frames: Parts in which the exposure falls.
+        duty: Part of each frame's time in which the shutter is open.
         sha256: Of the sharp photograph's pixels.
         version: Of this package.
     """
@@ -55,6 +59,9 @@ class Recipe:
     shot_noise: float = 0.0
     read_noise: float = 0.0
     jpeg: int = 0
+    paths: str = "shake"
+    frames: int = 1
+    duty: float = 1.0
     sha256: str = ""
     version: str = __version__
 
@@ -74,13 +81,19 @@ class Recipe:
         drawn["exposure"] = self.exposure
         if self.rotation:
             return blur.random_shakes(1, rotation=self.rotation, **drawn)[0]
+        drawn |= {"paths": self.paths, "frames": self.frames, "duty": self.duty}
+        if self.paths == "smooth":
+            del drawn["intensity"]
         if self.grid > 1:
             return blur.random_psf_grids(1, sides=self.grid, size=self.size, **drawn)[0]
         return blur.random_psfs(1, size=self.size, **drawn)[0]
 
 
 # What was added later, which older tables leave out.
-LATER = ("rotation", "grid", "highlights", "shot_noise", "read_noise", "jpeg")
+LATER = (
+    *("rotation", "grid", "highlights", "shot_noise", "read_noise", "jpeg"),
+    *("paths", "frames", "duty"),
+)
 _COLUMNS = [field.name for field in dataclasses.fields(Recipe)]
 
 

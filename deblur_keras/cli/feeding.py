@@ -8,7 +8,8 @@ import click
 from deblur_keras.cli.pairs import blur_option
 
 # Options that are fields of the recipe, by the same name.
-_CAMERA = ("rotation", "grid", "highlights", "shot_noise", "read_noise", "jpeg")
+_MOTION = ("paths", "frames", "duty", "rotation", "grid")
+_CAMERA = (*_MOTION, "highlights", "shot_noise", "read_noise", "jpeg")
 _FIELDS = ("batch", "crop", "scale", "crops_per_image", *_CAMERA)
 _FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True)
 _NUMBER = r"\s*((?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
@@ -77,10 +78,30 @@ def camera_options(default):
         default: What holds where an option is not given, for the help; its value is None then.
 
     Returns:
-        Function that adds --rotation, --grid, --highlights, --shot-noise, --read-noise and --jpeg
-        to a command.
+        Function that adds --paths, --frames, --duty, --rotation, --grid, --highlights,
+        --shot-noise, --read-noise and --jpeg to a command.
     """
     return _adder(
+        click.option(
+            "--paths",
+            type=click.Choice(("shake", "smooth")),
+            help="How the camera moves: shake is a long, knotted path, as in DeblurGAN's code; "
+            "smooth a line, a bow or a way there and back, as in a moment of a video, of which "
+            f"the middle is sharp.  [default: {default.replace('off', 'shake')}]",
+        ),
+        click.option(
+            "--frames",
+            type=Span(1, 1000, whole=True),
+            help="Average as many frames of a video instead of one exposure, as GoPro's pairs are; "
+            "a range such as 7-13 draws for each photograph. Seen where --duty is below 1.  "
+            f"[default: {default.replace('off', '1')}]",
+        ),
+        click.option(
+            "--duty",
+            type=Span(0.001, 1),
+            help="Part of a frame's time in which the shutter is open: in the sun 0.1 or less, so "
+            f"that motion leaves a row of copies.  [default: {default.replace('off', '1')}]",
+        ),
         click.option(
             "--rotation",
             type=Number(0, 45),

@@ -39,7 +39,8 @@ def psfs(
             middle of the exposure, as a video's middle frame is the sharp side of its mean: of a
             way there and back that is the turn.
         normalize: True makes each kernel sum to 1. False leaves the light received, which is the
-            exposure, but 1 - 1/iterations for the full one: the first point carries no time.
+            exposure times the duty, but 1 - 1/iterations for the full one: the first point carries
+            no time.
         late: part of the exposure, a number or one per trajectory in [-0.5, 0.5], by which the
             sharp photograph is taken after the middle of the blurred one; the centroid lies off
             the middle by what the path moves in that time. 0.0625 is half a frame where eight are
@@ -96,13 +97,13 @@ def psfs(
     ):
         raise ValueError(
             f'late must be in [-0.5, 0.5], and needs another centering than "bounding-box"; got '
-            f"{late!r}"
+            f"{late}"
         )
     frames, duty = np.asarray(frames), np.asarray(duty)
     if frames.dtype.kind not in "iu" or not (frames >= 1).all():
-        raise ValueError(f"frames must be a whole number, at least 1; got {frames!r}")
+        raise ValueError(f"frames must be a whole number, at least 1; got {frames}")
     if duty.dtype.kind not in "fiu" or not ((duty > 0) & (duty <= 1)).all():
-        raise ValueError(f"duty must be in (0, 1]; got {duty!r}")
+        raise ValueError(f"duty must be in (0, 1]; got {duty}")
     single = paths.ndim == 1
     paths = np.atleast_2d(paths)
     count, iterations = paths.shape
@@ -211,7 +212,10 @@ def _light(iterations, part, frames, duty):
     if (duty < 1).any():
         length = (part * iterations / frames)[:, None]  # of a frame, in points
         beside = np.abs((ends - 0.5) % length - length / 2)  # from a frame's middle
-        light *= np.clip(duty[:, None] * length / 2 - beside + 0.5, 0, 1)
+        width = duty[:, None] * length  # of the opening, which may be less than a point's time
+        light *= np.clip((width + 1) / 2 - beside, 0, np.minimum(width, 1))
+    if not light.any(axis=1).all():
+        raise ValueError(f"exposure and duty let in no light at all; got {part} and {duty}")
     return light
 
 

@@ -112,7 +112,8 @@ def draw_script(count, generator, intensity=None, exposure=None, paths="shake"):
         paths: one of `PATHS`; the script's are of "shake", and "smooth" is exposed as a whole.
 
     Returns:
-        (intensity, exposure), each as given or an array (count,).
+        (intensity, exposure), each as given or an array (count,); of "smooth" (None, 1.0) where
+        nothing is given.
 
     Example:
         >>> draw_script(2, np.random.default_rng(0), intensity=0.0, exposure=1.0)

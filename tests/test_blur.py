@@ -320,6 +320,29 @@ class TestPsfs:
         with pytest.raises(ValueError, match=message):
             blur.psfs(**{"trajectories": paths, **arguments})
 
+    @pytest.mark.parametrize(
+        ("frames", "duty", "exposure"),
+        [(3, 0.001, 0.1), (24, 0.001, 1.0), (13, 0.05, 0.1), (7, 0.6, 0.77)],
+    )
+    def test_all_frames_get_the_same_light(self, frames, duty, exposure):
+        # A straight line in equal steps: column c is lit while point c + 1 is on its way.
+        points = 400
+        path = np.arange(points) + 0j
+        kernel = blur.psfs(path, exposure, 900, centering="middle", normalize=False, frames=frames,
+                           duty=duty)[450]  # fmt: skip
+        length = exposure * points / frames
+        starts = length * (np.arange(frames) + 0.5 - duty / 2)
+        first, last = starts[:, None], starts[:, None] + duty * length
+        time = np.arange(points)
+        light = (np.minimum(last, time) - np.maximum(first, time - 1)).clip(0).sum(0) / points
+        middle = exposure * points / 2
+        expected = np.zeros(900)
+        for point in range(1, points):
+            at = 450 + point - middle
+            expected[int(at)] += light[point] * (1 - at % 1)
+            expected[int(at) + 1] += light[point] * (at % 1)
+        np.testing.assert_allclose(kernel, expected, atol=1e-7)
+
 
 class TestMotionBlur:
     @pytest.mark.parametrize("size", [1, 2, 3, 64, 65])

@@ -167,6 +167,60 @@ def test_ranges_are_drawn_from(photos, tmp_path):
     assert {row["shot_noise"] for row in rows} == {"0.0"}
 
 
+def test_neither_the_order_of_options_nor_a_further_range_changes_what_is_drawn(photos, tmp_path):
+    frames, duty, light = ["--frames", "7-13"], ["--duty", "0.05-1"], ["--highlights", "1-4"]
+    for name, options in (
+        ("one", [*frames, *duty]),
+        ("other", [*duty, *frames]),
+        ("more", [*light, *duty, *frames]),
+    ):
+        assert run(photos, "-o", tmp_path / name, *options, "--count", 3).exit_code == 0
+    assert files(tmp_path / "one") == files(tmp_path / "other")
+    drawn = [
+        [(row["frames"], row["duty"]) for row in table(tmp_path / name)] for name in ("one", "more")
+    ]
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) > 5
+
+
+def test_what_made_earlier_pairs_is_kept_where_they_are_not_made_again(photos, tmp_path):
+    run(photos, "-o", tmp_path / "pairs")
+    before = {row["pair"]: row for row in table(tmp_path / "pairs")}
+    (photos / "one.png").write_bytes(b"broken")
+    result = run(photos, "-o", tmp_path / "pairs", "--seed", 5, "--overwrite")
+    assert result.exit_code == 1
+    after = {row["pair"]: row for row in table(tmp_path / "pairs")}
+    assert after.keys() == before.keys()
+    assert after["one.png"] == before["one.png"]
+    assert after["trip/two.png"] != before["trip/two.png"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"paths": "wild"}, "line 2: paths must be one of shake, smooth; got 'wild'"),
+        ({"frames": "0"}, "line 2: expected frames and grid of at least 1"),
+        ({"grid": "-1"}, "line 2: expected frames and grid of at least 1"),
+        ({"duty": "nan"}, "a duty in (0, 1], got 1, 1 and nan"),
+        ({"rotation": "2", "frames": "8"}, "beside rotation or faithful, got shake, 8, 1.0 and 1"),
+        ({"faithful": "1", "paths": "smooth"}, "beside rotation or faithful, got smooth"),
+        ({"wobbles": "7"}, "the columns wobbles are not known"),
+        ({"version": None}, "line 2: expected a value for each of the 22 columns"),
+    ],
+)
+def test_a_table_that_cannot_be_followed_is_refused_at_once(photos, tmp_path, changes, message):
+    run(photos, "-o", tmp_path / "pairs")
+    rows = [{**row, **changes} for row in table(tmp_path / "pairs")]
+    with (tmp_path / "wrong.csv").open("w", newline="") as lines:
+        csv.writer(lines).writerows(
+            [rows[0], *([cell for cell in row.values() if cell is not None] for row in rows)]
+        )
+    result = run(photos, "-o", tmp_path / "again", "--from-csv", tmp_path / "wrong.csv")
+    assert result.exit_code == 1
+    assert message in result.output
+    assert not (tmp_path / "again").exists()
+
+
 def test_effects_do_not_change_the_shake(photos, tmp_path):
     run(photos, "-o", tmp_path / "plain", "--exposure", 1)
     run(photos, "-o", tmp_path / "noisy", "--exposure", 1, "--shot-noise", 0.1, "--jpeg", 50)

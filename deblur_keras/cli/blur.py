@@ -135,7 +135,7 @@ def blur(context, folder, output, table, overwrite, **options):
 
 
 def _new_recipes(
-    folder, output, *, seed, count, max_length, exposures, intensities, faithful, paths, **camera
+    folder, output, *, seed, count, max_length, exposures, intensities, faithful, **camera
 ):
     """Draws a recipe for each pair; each is drawn from its own seed."""
     import numpy as np
@@ -154,7 +154,7 @@ def _new_recipes(
             f"no photographs found in {folder}; looked for files ending in "
             f"{images.known_suffixes()}"
         )
-    smooth = paths == "smooth"
+    smooth = camera["paths"] == "smooth"
     intensities = (0.0,) if smooth else intensities or SCRIPT_INTENSITIES
     exposures = exposures or ((1.0,) if smooth else SCRIPT_EXPOSURES)
     # Holds any path of this length, wherever its centroid, or its middle, lies (see `blur.psfs`).
@@ -171,20 +171,26 @@ def _new_recipes(
                 intensity=float(generator.choice(intensities)),
                 exposure=float(generator.choice(exposures)),
                 max_length=max_length,
-                iterations=_ITERATIONS,
+                # So that neighbours touch, where a smooth path is quickest too.
+                iterations=max(_ITERATIONS, math.ceil((4 if smooth else 1) * max_length)),
                 size=max(_SMALLEST_KERNEL, side),
                 faithful=int(faithful),
-                **({"paths": paths} if paths else {}),
-                **_pick(generator, camera),
+                **_pick(own_seed, camera),
             )
         )
     return recipes
 
 
-def _pick(generator, camera):
-    """One of each range, and what is no range; the recipe's own where nothing was given."""
+def _pick(seed, camera):
+    """One of each range, and what is no range; the recipe's own where nothing was given.
+
+    Each is drawn by itself, so that neither their order nor a further range changes it.
+    """
+    import numpy as np
+
     picked = {}
     for name, value in camera.items():
+        generator = np.random.default_rng([seed, _checksum(name)])
         if not isinstance(value, tuple):
             picked[name] = value
         elif name in ("jpeg", "frames"):
@@ -281,8 +287,19 @@ def _make_pairs(recipes, folder, output):
     except KeyboardInterrupt:
         console().print("Interrupted", markup=False, soft_wrap=True)
     if made:
-        write_table(made, output)
+        write_table([*made, *_left(made, output)], output)
     return made, failures, changed, time.monotonic() - started
+
+
+def _left(made, output):
+    """The recipes of earlier pairs that are still there, as far as their table can be read."""
+    try:
+        earlier = read_table(output / TABLE)
+    except click.ClickException:
+        return []
+    again = {recipe.pair for recipe in made}
+    there = [recipe for recipe in earlier if (output / _TREES[0] / recipe.pair).exists()]
+    return [recipe for recipe in there if recipe.pair not in again]
 
 
 def _make_pair(recipe, folder, output):

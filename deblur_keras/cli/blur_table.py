@@ -118,6 +118,12 @@ def read_table(table):
                 raise fail(
                     f"{table}: no blur.csv: the columns {', '.join(sorted(missing))} are missing"
                 )
+            unknown = set(reader.fieldnames) - set(_COLUMNS)
+            if unknown:
+                raise fail(
+                    f"{table}: the columns {', '.join(sorted(unknown))} are not known; was it made "
+                    "by a later version?"
+                )
             for row in reader:
                 try:
                     recipes.append(_read_row(row))
@@ -157,6 +163,8 @@ def write_table(recipes, output):
 
 
 def _read_row(row):
+    if None in row or None in row.values():
+        raise ValueError(f"expected a value for each of the {len(row.keys() - {None})} columns")
     values = {}
     for field in dataclasses.fields(Recipe):
         if field.name in LATER and field.name not in row:
@@ -174,4 +182,23 @@ def _read_row(row):
             raise ValueError(f"expected a path below the folder, got {name!r}")
     if PurePosixPath(recipe.pair).suffix != ".png":
         raise ValueError(f"expected a pair's name ending in .png, got {recipe.pair!r}")
+    _check_motion(recipe)
     return recipe
+
+
+def _check_motion(recipe):
+    """Raises a ValueError for what `Recipe.motion` could not draw, or not all of."""
+    from deblur_keras.trajectories import check_paths
+
+    check_paths(recipe.paths)
+    if recipe.frames < 1 or recipe.grid < 1 or not 0 < recipe.duty <= 1:
+        raise ValueError(
+            "expected frames and grid of at least 1 and a duty in (0, 1], got "
+            f"{recipe.frames}, {recipe.grid} and {recipe.duty}"
+        )
+    plain = recipe.paths == "shake" and recipe.frames == 1 and recipe.duty == 1
+    if (recipe.rotation or recipe.faithful) and not (plain and recipe.grid == 1):
+        raise ValueError(
+            "expected paths shake, frames 1, duty 1 and grid 1 beside rotation or faithful, got "
+            f"{recipe.paths}, {recipe.frames}, {recipe.duty} and {recipe.grid}"
+        )

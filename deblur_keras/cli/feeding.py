@@ -100,7 +100,8 @@ def camera_options(default):
             "--duty",
             type=Span(0.001, 1),
             help="Part of a frame's time in which the shutter is open: in the sun 0.1 or less, so "
-            f"that motion leaves a row of copies.  [default: {default.replace('off', '1')}]",
+            "that motion leaves a row of copies, one for each of --frames; of one frame it is only "
+            f"shorter.  [default: {default.replace('off', '1')}]",
         ),
         click.option(
             "--rotation",

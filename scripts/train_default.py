@@ -46,7 +46,8 @@ def optimizer(learning_rate):
         def lr_adjust(self, x):
             return ops.reshape(super().lr_adjust(ops.reshape(x, (-1, x.shape[-1]))), x.shape)
 
-    decay = {"weight_decay": None, "adam_weight_decay": None}
+    # Without it kernels grow until the rate hardly turns them, and the gates are switches.
+    decay = {"weight_decay": 0.1, "adam_weight_decay": None}
     return Muon(learning_rate, adam_beta_2=0.99, adam_lr_ratio=0.1, **decay)
 
 
@@ -197,7 +198,7 @@ def tell(history):
 @click.option("--learning-rate", default=1.2e-3, show_default=True,
               help="Highest; Adam, for what is no kernel, has a tenth of it.")  # fmt: skip
 @click.option("--crop", default=256, show_default=True, type=click.IntRange(min=16),
-              help="Side of the crops in pixels, a multiple of 32.")  # fmt: skip
+              help="Side of the crops in pixels, a multiple of 64.")  # fmt: skip
 @click.option("--batch", default=4, show_default=True, type=click.IntRange(min=1),
               help="Crops an update.")  # fmt: skip
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(min=0),

@@ -1,6 +1,6 @@
 """The registry of networks that the save, precision and gradient tests run through.
 
-A new network is one line here: name -> builder of a small one that takes images of 32x48; the
+A new network is one line here: name -> builder of a small one that takes images of 32x64; the
 generators also take any size that is a multiple of 8.
 """
 
@@ -35,15 +35,15 @@ GENERATORS = {
     "unet": lambda: generators.unet_generator(filters=4, levels=3),
     "unet-batch": lambda: generators.unet_generator(4, 3, norm="batch", skip="none"),
     "compact": lambda: generators.compact_generator(widths=(4, 8), blocks=(1, 2), kernel=3),
-    "quarter": lambda: generators.quarter_generator(widths=(4, 8), blocks=(1, 2)),
+    "quarter": lambda: generators.quarter_generator((4, 8), (1, 2), scales=2),
 }
 CRITICS = {
     "patch": lambda: critics.patch_critic(filters=4),
     "patch-plain": lambda: critics.patch_critic(filters=4, layers=2, norm="none"),
     "cyclegan": lambda: critics.cyclegan_discriminator(filters=4, layers=3),
-    "dense-head": lambda: critics.dense_head_discriminator((32, 48), filters=4, units=8),
+    "dense-head": lambda: critics.dense_head_discriminator((32, 64), filters=4, units=8),
     "dense-head-linear": lambda: critics.dense_head_discriminator(
-        (32, 48), 4, 8, norm="instance", head="linear"
+        (32, 64), 4, 8, norm="instance", head="linear"
     ),
 }
 NETWORKS = {**GENERATORS, **CRITICS}

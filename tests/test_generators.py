@@ -1,3 +1,4 @@
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from deblur_keras import generators
 RNG = np.random.default_rng(0)
 
 
-def batch(height=32, width=48, count=1):
+def batch(height=32, width=64, count=1):
     return RNG.uniform(-1, 1, size=(count, height, width, 3)).astype("float32")
 
 
@@ -287,25 +288,35 @@ def test_a_deeper_generator_begins_with_what_another_has_learned(build):
     np.testing.assert_array_equal(again(image), deeper(image))
 
 
-def test_the_same_layers_see_a_reduced_image_first_and_then_get_their_correction_as_a_hint():
+def test_the_same_layers_see_a_reduced_image_first_and_their_correction_is_a_hint_and_kept():
     once, image = generators.quarter_generator((8, 16), (1, 1), scales=1), batch()
     for weight in once.weights:
         weight.assign(RNG.normal(0, 0.1, weight.shape))
     twice = generators.quarter_generator((8, 16), (1, 1), scales=2)
     generators.begin_with(twice, once)
-    np.testing.assert_allclose(twice(image), once(image), atol=1e-5)  # the hint weighs nothing
+    np.testing.assert_allclose(twice(image), once(image), atol=1e-5)  # it weighs nothing
 
     # Put together by hand of the first convolution and of all that is behind it.
     hint = twice.get_layer("hint")
     kernel = RNG.normal(0, 0.1, hint.kernel.shape).astype("float32")
     hint.kernel.assign(kernel)
+    # Bilinear enlarging: halfway between pixels of twice the size, a quarter from the next.
+    bilinear = np.outer([1, 3, 3, 1], [1, 3, 3, 1])[..., None, None] / 16 * np.eye(3)
+    twice.get_layer("carry").kernel.assign(0.5 * bilinear)
     down, head = once.get_layer("down1"), once.get_layer("head")
     behind = keras.Model(down.output, head.output)
     reduced = image.reshape(-1, image.shape[1] // 2, 2, image.shape[2] // 2, 2, 3).mean((2, 4))
     first = behind(down(reduced))
     # A pixel of the correction is two of the image: the same kernel at twice the scale.
     hinted = down(image) + keras.ops.conv(first, kernel, strides=2, padding="same")
-    expected = np.clip(image + behind(hinted), -1, 1)
+    height, width = image.shape[1:3]
+    enlarged = np.stack(
+        [
+            cv2.resize(np.pad(each, [(1, 1), (1, 1), (0, 0)]), (width + 4, height + 4))
+            for each in np.asarray(first)
+        ]
+    )[:, 2:-2, 2:-2]  # beyond the border there is nothing to add
+    expected = np.clip(image + behind(hinted) + 0.5 * enlarged, -1, 1)
     np.testing.assert_allclose(twice(image), expected, atol=1e-5)
     assert np.abs(twice(image) - once(image)).mean() > 1e-3
 
@@ -433,8 +444,13 @@ def test_weights_of_a_layer_that_is_called_twice_count_once_and_its_work_twice()
     assert sum(cost.parameters for cost in costs) == twice.count_params()
     hint = next(cost for cost in costs if cost.layer.name == "hint")
     assert hint.multiply_adds == 16 * 16 * 8 * 8 * 3 * 4
+    carry = next(cost for cost in costs if cost.layer.name == "carry")
+    assert carry.multiply_adds == 32 * 32 * 4 * 4 * 3 * 3
     work = [generators.multiply_adds(once, side, side) for side in (64, 32)]
-    assert generators.multiply_adds(twice, 64, 64) == sum(work) + hint.multiply_adds
+    assert (
+        generators.multiply_adds(twice, 64, 64)
+        == sum(work) + hint.multiply_adds + carry.multiply_adds
+    )
 
 
 def test_layer_costs_are_those_of_layers_with_weights():

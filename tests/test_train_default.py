@@ -86,7 +86,7 @@ def test_kernels_move_by_as_much_in_every_direction(script):
     [
         (["--steps", "499"], "--steps must be a multiple of 500, at least 500; got 499"),
         (["--steps", "0"], "--steps must be"),
-        (["--crop", "40"], "--crop must be a multiple of 32; got 40"),
+        (["--crop", "40"], "--crop must be a multiple of 64; got 40"),
         (["--learning-rate", "nan"], "--learning-rate must be a number above 0"),
         (["--start", "nowhere.keras"], "no such model"),
         (["--photographs", "{data}/empty"], "expected photographs, found none"),
@@ -145,7 +145,7 @@ def test_a_run_goes_on_and_ends_with_a_generator(script, data, tmp_path, monkeyp
     monkeypatch.setattr(script, "EPOCH", 2)
     folders = ["photographs", "frames", "pairs"]
     options = [text for name in folders for text in (f"--{name}", str(data / name))]
-    options += ["--crop", "32", "--batch", "2", "--decay", "2", "-o", str(tmp_path / "run")]
+    options += ["--crop", "64", "--batch", "2", "--decay", "2", "-o", str(tmp_path / "run")]
     for steps in ("2", "4"):
         result = CliRunner().invoke(script.main, [*options, "--steps", steps])
         assert result.exit_code == 0, result.output

@@ -7,7 +7,7 @@ from deblur_keras.generators.ushape import u_shape
 from deblur_keras.layers import ChannelScale, SimpleGate
 
 
-def quarter_generator(widths=(40, 64, 96), blocks=(2, 6, 7), scales=2, name="quarter_generator"):
+def quarter_generator(widths=(40, 64, 96), blocks=(2, 4, 6), scales=3, name="quarter_generator"):
     """Builds a U-shaped generator of gated 3x3 convolutions, at a quarter of the resolution.
 
     None of the papers describes it: it is this library's own, and with the defaults the network of
@@ -16,9 +16,9 @@ def quarter_generator(widths=(40, 64, 96), blocks=(2, 6, 7), scales=2, name="qua
     ones, which in bfloat16 train several times quicker on a processor than depthwise ones of the
     same cost in multiplications. It has no normalization, so tiles agree with the whole image; a
     tanh in the gates keeps its activations within bounds instead. The same layers see the image at
-    half its size first, where long blur is short, and soft edges are as sharp as in other images;
-    what they would add there is a hint for the second time. The output is added to the input as
-    DeblurGAN's is.
+    a quarter and at half its size first, where long blur is short, and soft edges are as sharp as
+    in other images. What they add there is a hint the next time, and part of what is added then.
+    The output is added to the input as DeblurGAN's is.
 
     Args:
         widths: Channels at 1/4, 1/8, 1/16, ... of the input's resolution.
@@ -38,7 +38,7 @@ def quarter_generator(widths=(40, 64, 96), blocks=(2, 6, 7), scales=2, name="qua
 
     Example:
         >>> quarter_generator().count_params()
-        3335347
+        2642883
 
     Reference:
         The gate is NAFNet's (Chen et al., "Simple Baselines for Image Restoration", equation 4);

@@ -24,8 +24,8 @@ def u_shape(widths, blocks, block, *, kernel=2, stride=2, stddev=0.02, scales=1,
         stddev: Of the last kernel's initial values: an untrained generator hardly changes its
             input.
         scales: How many times the same layers see the image, the first time reduced by
-            ``2 ** (scales - 1)``, each further time at twice that size and with what they added
-            before as a hint.
+            ``2 ** (scales - 1)``, each further time at twice that size: what they added before is a
+            hint, and carried over, enlarged by a layer that learns how much of it to keep.
         name: Name of the model.
 
     Returns:
@@ -50,7 +50,7 @@ def u_shape(widths, blocks, block, *, kernel=2, stride=2, stddev=0.02, scales=1,
     correction = _correction(x, widths, blocks, block, stride, stddev)
     if scales > 1:
         behind = model_calls(keras.Model(x, correction))
-        # It is 0 at first, so that the last pass begins as what it would be by itself.
+        # Both are 0 at first, so that the last pass begins as what it would be by itself.
         hint = layers.Conv2D(
             widths[0],
             kernel,
@@ -60,10 +60,22 @@ def u_shape(widths, blocks, block, *, kernel=2, stride=2, stddev=0.02, scales=1,
             use_bias=False,
             name="hint",
         )
+        carry = layers.Conv2DTranspose(
+            3,
+            4,
+            strides=2,
+            padding="same",
+            kernel_initializer="zeros",
+            use_bias=False,
+            dtype="float32",
+            name="carry",
+        )
         for halvings in range(scales - 2, -1, -1):
             x = down(_reduced(blurred, halvings))
             x = layers.Add(name=f"hinted{halvings + 1}")([x, hint(correction)])
-            (correction,) = behind.run([x])
+            (finer,) = behind.run([x])
+            added = layers.Add(dtype="float32", name=f"carried{halvings + 1}")
+            correction = added([finer, carry(correction)])
     restored = ClippedAdd(dtype="float32", name="restored")([blurred, correction])
     return keras.Model(blurred, restored, name=name)
 

@@ -322,7 +322,7 @@ def test_the_file_that_ships_is_that_of_the_weights_that_ship(name):
     described = models.describe(model, name)
     assert network == dataclasses.replace(described, halo=network.halo)
     assert network.halo <= described.halo  # trained weights may see less far than the layers could
-    values = images.to_float(photo(96, 160))[None]
+    values = images.to_float(photo(128, 192))[None]
     session = onnxruntime.InferenceSession(kernels.content(graph))
     restored = session.run(None, {"blurred": values})[0]
     expected = np.asarray(model(values, training=False))

@@ -118,7 +118,7 @@ def psfs(
         chosen = slice(start, start + group)
         for index in range(parts.shape[1]):
             part = parts[chosen, index]
-            light = _light(iterations, part, frames[chosen], duty[chosen])
+            light = light_of_points(iterations, part, frames[chosen], duty[chosen])
             kernels[chosen, index] = _expose(
                 paths[chosen], light, part, size, centering, normalize, late[chosen]
             )
@@ -203,13 +203,26 @@ def _exposures(exposure, count):
     )
 
 
-def _light(iterations, part, frames, duty):
-    """Light that the points of a group shed, one part each -> (count, points lit at the most)."""
+def light_of_points(iterations, part, frames=1, duty=1.0):
+    """Finds the light that points of paths shed.
+
+    Args:
+        iterations: points of each path.
+        part: exposures, float array (count,), one per path.
+        frames: see `psfs`; 1, or an array (count,), as the next.
+        duty: see `psfs`.
+
+    Returns:
+        float64 array (count, points lit at the most), of 1 for a point that is lit all its time.
+
+    Raises:
+        ValueError: a path gets no light at all.
+    """
     # Point t stands for the time from t-1 to t; what of that lies in the exposure is its light.
     ends = np.arange(min(int(np.ceil(part.max() * iterations)) + 1, iterations))
     light = np.clip(part[:, None] * iterations - ends + 1, 0, 1)
     light[:, 0] = 0
-    if (duty < 1).any():
+    if np.any(duty < 1):
         length = (part * iterations / frames)[:, None]  # of a frame, in points
         beside = np.abs((ends - 0.5) % length - length / 2)  # from a frame's middle
         width = duty[:, None] * length  # of the opening, which may be less than a point's time

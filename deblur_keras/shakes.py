@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from deblur_keras.exposures import psfs
+from deblur_keras.exposures import light_of_points, psfs
 from deblur_keras.trajectories import PATHS, draw_paths, draw_script, random_trajectories
 
 # A pixel between two samples of a shake, or less where they are few: the difference from thousands
@@ -70,10 +70,7 @@ class Shake:
     @functools.cached_property
     def _exposed(self):
         """Moments that are exposed: complex positions, angles in radians, shares of the light."""
-        count = len(self.path)
-        # Point t stands for the time from t-1 to t, as in `psfs`.
-        light = np.clip(self.exposure * count - np.arange(-1, count - 1), 0, 1)
-        light[0] = 0
+        light = light_of_points(len(self.path), np.array([self.exposure], np.float64))[0]
         (lit,) = np.nonzero(light)
         share = light[lit] / light.sum()
         path, angles = self.path[lit], np.deg2rad(self.angles[lit])

@@ -298,8 +298,11 @@ def _left(made, output):
     except click.ClickException:
         return []
     again = {recipe.pair for recipe in made}
-    there = [recipe for recipe in earlier if (output / _TREES[0] / recipe.pair).exists()]
-    return [recipe for recipe in there if recipe.pair not in again]
+    return [
+        recipe
+        for recipe in earlier
+        if recipe.pair not in again and (output / _TREES[0] / recipe.pair).exists()
+    ]
 
 
 def _make_pair(recipe, folder, output):

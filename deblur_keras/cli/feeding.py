@@ -8,8 +8,10 @@ import click
 from deblur_keras.cli.pairs import blur_option
 
 # Options that are fields of the recipe, by the same name.
-_MOTION = ("paths", "frames", "duty", "rotation", "grid")
-_CAMERA = (*_MOTION, "highlights", "shot_noise", "read_noise", "jpeg")
+_CAMERA = (
+    *("paths", "frames", "duty", "rotation", "grid"),
+    *("highlights", "shot_noise", "read_noise", "jpeg"),
+)
 _FIELDS = ("batch", "crop", "scale", "crops_per_image", *_CAMERA)
 _FOLDER = click.Path(exists=True, file_okay=False, resolve_path=True)
 _NUMBER = r"\s*((?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
